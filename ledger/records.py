@@ -1,0 +1,118 @@
+"""What the ledger holds, row by row: plan entries, receipts, verdicts. Plain values; pyarrow stays in `tables.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stores.base import Attributes, Condition, Kind, Stat
+from stores.checksum import Checksum
+
+
+class Action(StrEnum):
+    """What the plan wants done with an entry."""
+
+    COPY = "COPY"
+    METADATA = "METADATA"
+    DELETE = "DELETE"
+    SKIP = "SKIP"
+    REFUSE = "REFUSE"  # cannot be moved: see `failure`
+    CHECK = "CHECK"  # on both sides: prove that they are equal
+    MISSING = "MISSING"  # a check found it at the source only
+    EXTRA = "EXTRA"  # a check found it at the destination only
+
+
+class Why(StrEnum):
+    """Why the plan wants it."""
+
+    NEW = "NEW"
+    SIZE_DIFFERS = "SIZE_DIFFERS"
+    TIME_DIFFERS = "TIME_DIFFERS"
+    ATTRIBUTES_DIFFER = "ATTRIBUTES_DIFFER"
+    KIND_DIFFERS = "KIND_DIFFERS"
+    ALL_ASKED = "ALL_ASKED"
+    SAME = "SAME"
+    REFUSED = "REFUSED"
+    ONE_SIDED = "ONE_SIDED"
+    VERIFY_ASKED = "VERIFY_ASKED"
+
+
+class Proof(StrEnum):
+    """How a verdict was reached."""
+
+    STORED_CHECKSUM = "STORED_CHECKSUM"  # what both stores keep is equal; no data was read
+    READ_BACK = "READ_BACK"  # the object was read and hashed
+    SIZE_ONLY = "SIZE_ONLY"  # only sizes could be compared
+    NONE = "NONE"  # nothing to compare: a folder, or the entry failed before
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFailure:
+    """Why one entry failed. `coordinates`: path, block_id, offset, host, expected, found."""
+
+    reason: str
+    message: str
+    coordinates: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """One path with what to do about it. `source` and `found` (the destination's) are absent where there is none."""
+
+    path: str
+    action: Action
+    why: Why
+    source: Stat | None
+    found: Stat | None = None
+    failure: EntryFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the mover wrote for one entry.
+
+    Attributes:
+        checksum: of the whole content: for STORED proofs, combined from the sums that the source keeps.
+        source_proven: every byte was compared with sums that the source keeps. False: own hash only.
+        source_version: version of the source's file as the mover saw it.
+        attempts: 1 when nothing had to be repeated.
+        failure: set when the entry was not written; the other values then say what was reached.
+    """
+
+    path: str
+    action: Action
+    size_bytes: int = 0
+    etag: str = ""
+    version_id: str = ""
+    checksum: Checksum | None = None
+    source_proven: bool = False
+    source_version: str = ""
+    part_count: int = 0
+    attempts: int = 1
+    failure: EntryFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the verifier found for one entry. `failure` is absent when it is proved."""
+
+    path: str
+    proof: Proof
+    size_bytes: int = 0
+    expected: Checksum | None = None
+    found: Checksum | None = None
+    failure: EntryFailure | None = None
+
+
+__all__ = [
+    "Action",
+    "Attributes",
+    "Condition",
+    "EntryFailure",
+    "Kind",
+    "PlanEntry",
+    "Proof",
+    "Receipt",
+    "Verdict",
+    "Why",
+]
