@@ -40,9 +40,7 @@ def stale_files() -> tuple[Path, ...]:
         with tempfile.TemporaryDirectory() as scratch:
             generate(Path(scratch), folder)
             made = {path.relative_to(scratch) for path in Path(scratch).rglob("*_pb2*.py*")}
-            kept = {
-                path.relative_to(target) for path in (target / folder).rglob("*_pb2*.py*") if path.suffix != ".pyc"
-            }
+            kept = {path.relative_to(target) for path in (target / folder).rglob("*_pb2*.py*") if path.suffix != ".pyc"}
             stale += [target / name for name in made ^ kept]
             stale += [
                 target / name for name in made & kept if not filecmp.cmp(Path(scratch) / name, target / name, False)
