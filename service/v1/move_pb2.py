@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from service.v1 import job_pb2 as service_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15service/v1/move.proto\x12\nservice.v1\x1a\x14service/v1/job.proto\"h\n\x10MoveShardRequest\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.service.v1.Job\x12\r\n\x05shard\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x16\n\x0e\x63laims_trusted\x18\x04 \x01(\x08\"{\n\x11MoveShardResponse\x12,\n\x08progress\x18\x01 \x01(\x0b\x32\x18.service.v1.MoveProgressH\x00\x12-\n\x0bshard_moved\x18\x02 \x01(\x0b\x32\x16.service.v1.ShardMovedH\x00\x42\t\n\x07message\"\x86\x01\n\x0cMoveProgress\x12\x19\n\x11transferred_count\x18\x01 \x01(\x03\x12\x19\n\x11transferred_bytes\x18\x02 \x01(\x03\x12\x15\n\rwritten_bytes\x18\x03 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x04 \x01(\x03\x12\x13\n\x0bretry_count\x18\x05 \x01(\x03\"t\n\nShardMoved\x12\x10\n\x08receipts\x18\x01 \x01(\t\x12(\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x18.service.v1.MoveProgress\x12*\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32\x18.service.v1.FailureGroup2Y\n\x0bMoveService\x12J\n\tMoveShard\x12\x1c.service.v1.MoveShardRequest\x1a\x1d.service.v1.MoveShardResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15service/v1/move.proto\x12\nservice.v1\x1a\x14service/v1/job.proto\"h\n\x10MoveShardRequest\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.service.v1.Job\x12\r\n\x05shard\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x16\n\x0e\x63laims_trusted\x18\x04 \x01(\x08\"{\n\x11MoveShardResponse\x12,\n\x08progress\x18\x01 \x01(\x0b\x32\x18.service.v1.MoveProgressH\x00\x12-\n\x0bshard_moved\x18\x02 \x01(\x0b\x32\x16.service.v1.ShardMovedH\x00\x42\t\n\x07message\"\x86\x01\n\x0cMoveProgress\x12\x19\n\x11transferred_count\x18\x01 \x01(\x03\x12\x19\n\x11transferred_bytes\x18\x02 \x01(\x03\x12\x15\n\rwritten_bytes\x18\x03 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x04 \x01(\x03\x12\x13\n\x0bretry_count\x18\x05 \x01(\x03\"t\n\nShardMoved\x12\x10\n\x08receipts\x18\x01 \x01(\t\x12(\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x18.service.v1.MoveProgress\x12*\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32\x18.service.v1.FailureGroup\"B\n\x13\x41\x62ortUploadsRequest\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.service.v1.Job\x12\r\n\x05shard\x18\x02 \x01(\t\"-\n\x14\x41\x62ortUploadsResponse\x12\x15\n\raborted_count\x18\x01 \x01(\x05\x32\xac\x01\n\x0bMoveService\x12J\n\tMoveShard\x12\x1c.service.v1.MoveShardRequest\x1a\x1d.service.v1.MoveShardResponse0\x01\x12Q\n\x0c\x41\x62ortUploads\x12\x1f.service.v1.AbortUploadsRequest\x1a .service.v1.AbortUploadsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MOVEPROGRESS']._serialized_end=425
   _globals['_SHARDMOVED']._serialized_start=427
   _globals['_SHARDMOVED']._serialized_end=543
-  _globals['_MOVESERVICE']._serialized_start=545
-  _globals['_MOVESERVICE']._serialized_end=634
+  _globals['_ABORTUPLOADSREQUEST']._serialized_start=545
+  _globals['_ABORTUPLOADSREQUEST']._serialized_end=611
+  _globals['_ABORTUPLOADSRESPONSE']._serialized_start=613
+  _globals['_ABORTUPLOADSRESPONSE']._serialized_end=658
+  _globals['_MOVESERVICE']._serialized_start=661
+  _globals['_MOVESERVICE']._serialized_end=833
 # @@protoc_insertion_point(module_scope)

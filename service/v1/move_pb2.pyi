@@ -50,3 +50,17 @@ class ShardMoved(_message.Message):
     counts: MoveProgress
     failures: _containers.RepeatedCompositeFieldContainer[_job_pb2.FailureGroup]
     def __init__(self, receipts: _Optional[str] = ..., counts: _Optional[_Union[MoveProgress, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[_job_pb2.FailureGroup, _Mapping]]] = ...) -> None: ...
+
+class AbortUploadsRequest(_message.Message):
+    __slots__ = ("job", "shard")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    job: _job_pb2.Job
+    shard: str
+    def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ..., shard: _Optional[str] = ...) -> None: ...
+
+class AbortUploadsResponse(_message.Message):
+    __slots__ = ("aborted_count",)
+    ABORTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    aborted_count: int
+    def __init__(self, aborted_count: _Optional[int] = ...) -> None: ...

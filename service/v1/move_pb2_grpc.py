@@ -40,6 +40,11 @@ class MoveServiceStub(object):
                 request_serializer=service_dot_v1_dot_move__pb2.MoveShardRequest.SerializeToString,
                 response_deserializer=service_dot_v1_dot_move__pb2.MoveShardResponse.FromString,
                 _registered_method=True)
+        self.AbortUploads = channel.unary_unary(
+                '/service.v1.MoveService/AbortUploads',
+                request_serializer=service_dot_v1_dot_move__pb2.AbortUploadsRequest.SerializeToString,
+                response_deserializer=service_dot_v1_dot_move__pb2.AbortUploadsResponse.FromString,
+                _registered_method=True)
 
 
 class MoveServiceServicer(object):
@@ -49,6 +54,17 @@ class MoveServiceServicer(object):
     def MoveShard(self, request, context):
         """Moves a shard. The open stream is the lease: when it breaks, the mover stops and the shard is given out again
         with the next attempt. The last message of a good stream is `ShardMoved`.
+        A broken stream leaves the uploads of large files in parts where they are, noted in the ledger: the next attempt
+        sends only what is missing. Where no attempt follows, call `AbortUploads`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortUploads(self, request, context):
+        """Aborts every upload that the ledger notes for a shard, so that none is left behind. To be called for each shard
+        that was given out and is not moved, while an execution that was cancelled or has failed is drained. Moves of the
+        shard that still run in this mover are stopped first. May be repeated: an upload that is gone is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +77,11 @@ def add_MoveServiceServicer_to_server(servicer, server):
                     servicer.MoveShard,
                     request_deserializer=service_dot_v1_dot_move__pb2.MoveShardRequest.FromString,
                     response_serializer=service_dot_v1_dot_move__pb2.MoveShardResponse.SerializeToString,
+            ),
+            'AbortUploads': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortUploads,
+                    request_deserializer=service_dot_v1_dot_move__pb2.AbortUploadsRequest.FromString,
+                    response_serializer=service_dot_v1_dot_move__pb2.AbortUploadsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +112,33 @@ class MoveService(object):
             '/service.v1.MoveService/MoveShard',
             service_dot_v1_dot_move__pb2.MoveShardRequest.SerializeToString,
             service_dot_v1_dot_move__pb2.MoveShardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortUploads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/service.v1.MoveService/AbortUploads',
+            service_dot_v1_dot_move__pb2.AbortUploadsRequest.SerializeToString,
+            service_dot_v1_dot_move__pb2.AbortUploadsResponse.FromString,
             options,
             channel_credentials,
             insecure,
