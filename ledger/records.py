@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stores.base import Attributes, Condition, Kind, Stat
+from stores.base import Attributes, Condition, Kind, Stat, Upload
 from stores.checksum import Checksum
 
 
@@ -94,14 +94,34 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the verifier found for one entry. `failure` is absent when it is proved."""
+    """What the verifier found for one entry. `failure` is absent when it is proved.
+
+    Attributes:
+        source_proven: `expected` comes from sums that the source keeps. False: it is the hash that we made ourselves
+            while the data passed (the source keeps no usable sums), or there is nothing to expect.
+    """
 
     path: str
     proof: Proof
     size_bytes: int = 0
     expected: Checksum | None = None
     found: Checksum | None = None
+    source_proven: bool = False
     failure: EntryFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadNote:
+    """An upload that was begun: what a later attempt needs to go on with it, or to give it up.
+
+    Attributes:
+        source_version: of the file that the parts were read from; of another one they are worth nothing.
+        part_bytes: the size by which the file was cut.
+    """
+
+    upload: Upload
+    source_version: str
+    part_bytes: int
 
 
 __all__ = [
@@ -113,6 +133,7 @@ __all__ = [
     "PlanEntry",
     "Proof",
     "Receipt",
+    "UploadNote",
     "Verdict",
     "Why",
 ]
