@@ -1,0 +1,116 @@
+"""One child process of a house: how it is started, whether it is ready, how it is ended. Decides nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPlan:
+    """What to start.
+
+    Attributes:
+        name: for people and for the log's file name.
+        arguments: the command line.
+        address: `HOST:PORT` where it listens.
+        speaks_health: it answers gRPC's health service; else it is ready when its port accepts a connection.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    address: str
+    speaks_health: bool = True
+
+
+@dataclass(slots=True)
+class Child:
+    """A running child. Dies with the thread that started it, whatever ends that one (PR_SET_PDEATHSIG)."""
+
+    plan: ChildPlan
+    log: Path
+    environment: Mapping[str, str] = field(repr=False)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, its output appended to the log."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.plan.arguments,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 before the start."""
+        return self.process.pid if self.process else 0
+
+    def exit_code(self) -> int | None:
+        """Returns how it ended, None while it runs."""
+        return self.process.poll() if self.process else None
+
+    def is_ready(self) -> bool:
+        """Returns whether it can be called now. Takes half a second at most."""
+        return _serves(self.plan.address) if self.plan.speaks_health else _accepts(self.plan.address)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal, if it still runs."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits for its end. Returns False when it still runs after `timeout_s`."""
+        try:
+            if self.process:
+                self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def last_lines(self, count: int = 12) -> str:
+        """Returns the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.setpgid(0, 0)  # Ctrl-C at a terminal reaches the supervisor alone; it ends its children in order
+
+
+def _accepts(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def _serves(address: str) -> bool:
+    with grpc.insecure_channel(address) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = check(health_pb2.HealthCheckRequest(), timeout=0.5)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

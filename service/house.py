@@ -1,0 +1,256 @@
+"""The whole house on one machine: Ray and the four services as child processes, started again when one dies.
+
+Knows how the services are started and nothing of what they do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from blockferry.errors import BlockferryError, Whose
+from service import telemetry
+from service.child import Child, ChildPlan
+
+LOG = logging.getLogger("blockferry.house")
+READY_S = 120.0  # how long a start may take on a busy machine
+LOOK_S = 0.2  # how often children are looked at
+STOP_S = 25.0  # a little more than a service's own drain
+MOST_DEATHS = 10  # of one child within a minute: then something is wrong that a restart does not cure
+# Below the range from which the kernel takes ports of outgoing connections, so that none is taken meanwhile.
+PORTS = range(20_000, 32_000)
+
+
+@dataclass(frozen=True, slots=True)
+class HouseOptions:
+    """How the house is run.
+
+    Attributes:
+        state: folder of the database, the ledgers and the logs.
+        listen: `HOST:PORT` of the public API; port 0 takes a free one.
+        database_url: SQLAlchemy URL; empty: SQLite in the state folder.
+        actor_count: Ray actors of the mover, and of the verifier; 0: one per processor.
+        trace_file: where spans are appended as JSON lines; empty: nowhere.
+    """
+
+    state: Path
+    listen: str = "127.0.0.1:0"
+    database_url: str = ""
+    actor_count: int = 0
+    trace_file: str = ""
+
+
+class House:
+    """Starts, watches and ends the services. Use as a context manager.
+
+    All children are started by one thread, which lives as long as they: the kernel ends a child whose parent thread
+    is gone.
+    """
+
+    def __init__(self, options: HouseOptions) -> None:
+        self._options = options
+        self._children: dict[str, Child] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._failure: BlockferryError | None = None
+        self._thread = threading.Thread(target=self._run, name="house", daemon=True)
+        self._lock: TextIO | None = None
+        self.address = _with_port(options.listen)
+        self.restart_count = 0
+
+    def __enter__(self) -> House:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts everything and waits until the public API can be called.
+
+        Raises:
+            BlockferryError: STATE_IN_USE, STATE_UNWRITABLE, SERVICE_FAILED with the end of the log.
+        """
+        self._lock = _lock(self._options.state)
+        self._thread.start()
+        self._ready.wait(READY_S)
+        if self._failure is None and not self._ready.is_set():
+            self._failure = BlockferryError(
+                "SERVICE_FAILED", f"The services were not ready after {READY_S:.0f} s: see {self.logs}.", logs=self.logs
+            )
+        if self._failure is not None:
+            self.stop()
+            raise self._failure
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the children's logs."""
+        return self._options.state / "logs"
+
+    @property
+    def failure(self) -> BlockferryError | None:
+        """Why the house gave up; None while it runs."""
+        return self._failure
+
+    def pid(self, name: str) -> int:
+        """Returns the present process id of `ray`, `scheduler`, `scanner`, `mover` or `verifier`."""
+        return self._children[name].pid
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Waits until the house ends by itself (see `failure`) or `stop` is called."""
+        self._stopping.wait(timeout_s)
+
+    def stop(self) -> None:
+        """Drains and ends everything. May be called twice."""
+        self._stopping.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(2 * STOP_S)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _run(self) -> None:
+        try:
+            self._start_all()
+            while not self._stopping.wait(LOOK_S):
+                self._look()
+        except BlockferryError as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+            self._stopping.set()
+            self._end_all()
+
+    def _start_all(self) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        environment = self._environment()
+        for plan in self._plans(environment["RAY_ADDRESS"]):
+            child = Child(plan, self.logs / f"{plan.name}.log", environment)
+            self._children[plan.name] = child
+            child.start()
+        waiting = {name for name in self._children if name != "ray"}
+        until = time.monotonic() + READY_S
+        while waiting and time.monotonic() < until and not self._stopping.is_set():
+            waiting -= {name for name in waiting if self._children[name].is_ready()}
+            self._look()
+            self._stopping.wait(0.05)
+        if not waiting:
+            self._ready.set()
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ)
+        environment.setdefault("RAY_AUTH_MODE", "token")
+        environment.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        environment["RAY_ADDRESS"] = f"127.0.0.1:{_free_port()}"
+        environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # see ray_head: keeps Ray on the loopback interface
+        environment["RAY_USAGE_STATS_ENABLED"] = "0"
+        if self._options.trace_file:
+            environment[telemetry.TRACE_FILE] = str(Path(self._options.trace_file).absolute())
+        return environment
+
+    def _plans(self, ray_address: str) -> tuple[ChildPlan, ...]:
+        state, actors = self._options.state.absolute(), self._options.actor_count or os.cpu_count() or 1
+        scanner, mover, verifier = (f"127.0.0.1:{_free_port()}" for _ in range(3))
+        ray_port = ray_address.rpartition(":")[2]
+        python = (sys.executable, "-m")
+        count = ("--actors", str(actors))
+        scheduler = (
+            *("--listen", self.address),
+            *("--database-url", self._options.database_url or f"sqlite:///{state / 'blockferry.db'}"),
+            *("--ledger", str(state / "ledger")),
+            *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
+        )
+        ray = (*python, "service.ray_head", "--port", ray_port, "--cpu-count", str(2 * actors))
+        return (
+            ChildPlan("ray", ray, ray_address, speaks_health=False),
+            ChildPlan("scheduler", (*python, "scheduler", *scheduler), self.address),
+            ChildPlan("scanner", (*python, "scanner", "--listen", scanner), scanner),
+            ChildPlan("mover", (*python, "mover", "--listen", mover, *count), mover),
+            ChildPlan("verifier", (*python, "verifier", "--listen", verifier, *count), verifier),
+        )
+
+    def _look(self) -> None:
+        for name, child in self._children.items():
+            if (code := child.exit_code()) is not None:
+                self._revive(name, code)
+
+    def _revive(self, name: str, code: int) -> None:
+        child, now = self._children[name], time.monotonic()
+        deaths = [death for death in self._deaths.get(name, []) if now - death < 60] + [now]
+        self._deaths[name] = deaths
+        if len(deaths) > MOST_DEATHS or (not self._ready.is_set() and len(deaths) > 2):
+            text = f"The {name} ended {len(deaths)} times within a minute (exit code {code}). Its log ends with:\n"
+            raise BlockferryError("SERVICE_FAILED", text + child.last_lines(), service=name, log=child.log)
+        LOG.warning('action="child_died" name=%s exit_code=%d', name, code)
+        self.restart_count += 1
+        child.start()
+        if name == "ray":  # their actors are gone with it
+            for driver in ("mover", "verifier"):
+                self._children[driver].signal(signal.SIGKILL)
+
+    def _end_all(self) -> None:
+        # Callers before those they call; Ray last, so that actors can end what they hold.
+        for stage in (("scheduler",), ("scanner", "mover", "verifier"), ("ray",)):
+            for name in stage:
+                if name in self._children:
+                    self._children[name].signal(signal.SIGTERM)
+            for name in stage:
+                if name in self._children:
+                    self._reap(name)
+
+    def _reap(self, name: str) -> None:
+        child = self._children[name]
+        if not child.wait(STOP_S):
+            LOG.warning('action="child_killed" name=%s', name)
+            child.signal(signal.SIGKILL)
+            child.wait(STOP_S)
+
+
+def _lock(state: Path) -> TextIO:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "lock").open("a+")
+    except OSError as error:
+        text = f"The state folder {state} cannot be written ({error.strerror}): choose another with --state."
+        raise BlockferryError("STATE_UNWRITABLE", text, whose=Whose.CALLER, state=state) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        text = f"Another blockferry runs with the state folder {state}: wait for its end, or choose another (--state)."
+        raise BlockferryError("STATE_IN_USE", text, whose=Whose.CALLER, state=state) from error
+    return lock
+
+
+def _with_port(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    return listen if port != "0" else f"{host}:{_free_port()}"
+
+
+def _free_port() -> int:
+    for port in _candidates():
+        with contextlib.closing(socket.socket()) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise BlockferryError("NO_FREE_PORT", "No free port between 20000 and 32000: end what listens there.")
+
+
+def _candidates() -> Iterator[int]:
+    return (random.choice(PORTS) for _ in range(1_000))  # noqa: S311 - no secret
