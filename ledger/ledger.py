@@ -24,8 +24,8 @@ from ledger.records import PlanEntry, Receipt, UploadNote, Verdict
 from stores.base import Upload
 from stores.checksum import Algorithm
 
-_SHARD = re.compile(r"[a-z]?[0-9]{6}")
-_SHARD_ATTEMPT = re.compile(r"[a-z]?[0-9]{6}\.[0-9]{1,9}")
+_SHARD = re.compile(r"[a-z]?[0-9]{6,9}(-[0-9]{1,9})?")
+_SHARD_ATTEMPT = re.compile(rf"{_SHARD.pattern}\.[0-9]{{1,9}}")
 _Rows = TypeVar("_Rows")
 
 
@@ -118,8 +118,9 @@ def _checked(name: str, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(name):
         raise BlockferryError(
             "LEDGER_NAME_INVALID",
-            "the name of a shard must be six digits, with one letter before them in a check, and for receipts and "
-            "verdicts a point and the attempt; use the name that the ledger was written with",
+            "the name of a shard must be six digits or more, with one letter before them in a check and the scan's "
+            "attempt behind them, and for receipts and verdicts a point and the attempt; use the name that the ledger "
+            "was written with",
             whose=Whose.CALLER,
             name=name,
         )

@@ -192,7 +192,9 @@ def test_ledger_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     assert caught.value.coordinates["path"] == f"{tmp_path}/plan/000001.parquet"
 
 
-@pytest.mark.parametrize("shard", ["", "1", "../000001", "000001.1", "C000001", "cc000001", "000001\n", "00000x"])
+@pytest.mark.parametrize(
+    "shard", ["", "1", "../000001", "000001.1", "C000001", "cc000001", "000001\n", "00000x", "000001-"]
+)
 def test_unsafe_shard_name_is_refused(tmp_path: Path, shard: str) -> None:
     with pytest.raises(BlockferryError) as caught:
         Ledger(str(tmp_path)).read_plan(shard)
@@ -211,6 +213,15 @@ def test_uri_that_cannot_be_opened_is_refused(uri: str) -> None:
     with pytest.raises(BlockferryError) as caught:
         Ledger(uri)
     assert caught.value.reason == "LEDGER_URI_INVALID"
+
+
+@pytest.mark.parametrize("shard", ["000001", "c000001", "000001-2", "c000001-12", "1000000"])
+def test_names_of_the_scanner_are_taken(tmp_path: Path, shard: str) -> None:
+    ledger = Ledger(str(tmp_path))
+    ledger.write_plan(shard, [entry("a")])
+    ledger.write_receipts(f"{shard}.3", [])
+    assert ledger.read_plan(shard) == (entry("a"),)
+    assert ledger.read_receipts(f"{shard}.3") == ()
 
 
 def note(path: str, upload_id: str = "u1") -> UploadNote:
