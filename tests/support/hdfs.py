@@ -288,11 +288,20 @@ class HdfsCluster:
         blocks = (path for path in found if not path.name.endswith(".meta"))
         return tuple(sorted(blocks, key=lambda path: abs(int(path.name.removeprefix("blk_")))))
 
+    def fsck(self, path: str) -> str:
+        """Returns the text of Hadoop's fsck of a file with its blocks, open or not.
+
+        FileNotFoundError for a missing path, and for one with any of & < > " ' which Hadoop's fsck page cannot take.
+        """
+        query = f"ugi={self.plan.superuser}&files=1&blocks=1&openforwrite=1&path={quote(path, safe='')}"
+        report = _get(self.plan.namenode.http, f"/fsck?{query}")
+        if re.search(r"^Path '.*' does not exist$", report, re.MULTILINE):
+            raise FileNotFoundError(f"fsck finds no {path!r}")
+        return report
+
     def block_names(self, path: str) -> tuple[str, ...]:
         """Returns the names of a file's blocks in order, such as blk_1073741825: the file names on the DataNodes."""
-        user = self.plan.superuser
-        report = _get(self.plan.namenode.http, f"/fsck?ugi={user}&files=1&blocks=1&path={quote(path, safe='')}")
-        return tuple(re.findall(r"^\d+\. \S+:(blk_-?\d+)_\d+ ", report, re.MULTILINE))
+        return tuple(re.findall(r"^\d+\. \S+:(blk_-?\d+)_\d+ ", self.fsck(path), re.MULTILINE))
 
     def replicas(self, path: str, block: int = 0) -> Mapping[str, Path]:
         """Returns the files on disk that hold one block of a file, by DataNode."""

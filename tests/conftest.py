@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests. A server is started by the first test that asks for it, and ended with the session."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.hdfs import HdfsCluster
+from tests.support.postgres import PostgresServer
+from tests.support.s3 import RcloneServer, SeaweedServer, VersitygwServer
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """One NameNode and two DataNodes, blocks of 1 MiB, replication 2. A test that stops a daemon starts its own."""
+    with HdfsCluster.start(tmp_path_factory.mktemp("hdfs")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """SeaweedFS over http: verifies claims."""
+    with SeaweedServer.start(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweed_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """SeaweedFS over https with a certificate of our own authority."""
+    with SeaweedServer.start(tmp_path_factory.mktemp("seaweed-tls"), tls=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VersitygwServer]:
+    """versitygw over http: the strictest; skips the test where Go is missing."""
+    missing = VersitygwServer.missing()
+    if missing:
+        pytest.skip(missing)
+    with VersitygwServer.start(tmp_path_factory.mktemp("versitygw")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneServer]:
+    """rclone serve s3: accepts false claims."""
+    with RcloneServer.start(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; most tests want postgres_url."""
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The SQLAlchemy URL of an empty database of this test's own."""
+    return postgres.make_database(f"test_{uuid.uuid4().hex[:16]}")
+
+
+@pytest.fixture
+def bucket_name() -> str:
+    """A bucket name of this test's own; make it with server.make_bucket(bucket_name)."""
+    return f"test-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def folder_name() -> str:
+    """An HDFS folder of this test's own, such as /test-1f...; nothing is made."""
+    return f"/test-{uuid.uuid4().hex[:16]}"
