@@ -73,7 +73,11 @@ class House:
         self.restart_count = 0
 
     def __enter__(self) -> House:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # Ctrl-C while it starts: nothing is left behind
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,7 +97,6 @@ class House:
                 "SERVICE_FAILED", f"The services were not ready after {READY_S:.0f} s: see {self.logs}.", logs=self.logs
             )
         if self._failure is not None:
-            self.stop()
             raise self._failure
 
     @property
@@ -113,6 +116,10 @@ class House:
     def wait(self, timeout_s: float | None = None) -> None:
         """Waits until the house ends by itself (see `failure`) or `stop` is called."""
         self._stopping.wait(timeout_s)
+
+    def ask_to_stop(self) -> None:
+        """Ends `wait`; `stop` does the rest. Safe in a signal handler."""
+        self._stopping.set()
 
     def stop(self) -> None:
         """Drains and ends everything. May be called twice."""

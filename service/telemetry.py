@@ -58,13 +58,18 @@ class TraceLog(logging.Formatter):
         return f"{head} {super().format(record)}"
 
 
-def setup(service: str) -> None:
-    """Sets this process's tracer, meter and log handler up. Later calls change nothing."""
+def setup(service: str, trace_file: str = "") -> None:
+    """Sets this process's tracer, meter and log handler up. Later calls change nothing.
+
+    Args:
+        service: name of the process, e.g. `mover`.
+        trace_file: where spans go besides the collector; empty: where the environment says.
+    """
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return
     resource = Resource.create({"service.name": f"blockferry-{service}", "process.pid": os.getpid()})
     tracers = TracerProvider(resource=resource)
-    trace_file = os.environ.get(TRACE_FILE, "")
+    trace_file = trace_file or os.environ.get(TRACE_FILE, "")
     if trace_file:
         tracers.add_span_processor(BatchSpanProcessor(SpanFile(Path(trace_file)), schedule_delay_millis=500))
     if any(os.environ.get(name) for name in _OTLP):
