@@ -1,0 +1,124 @@
+"""Attributes of found objects, asked for at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blockferry.errors import BlockferryError
+from scanner.lookup import LOOKAHEAD, Lookup, nothing_known
+from scanner.march import Pair
+from stores.base import Attributes, Stat
+from tests.support.listings import OWNER, file, written
+
+
+def hidden(path: str) -> Pair:
+    return Pair(file(path), replace(written(file(path)), attributes=None))
+
+
+def ask(path: str) -> Stat:
+    return written(file(path))
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["new", "hidden", "known", None]), max_size=40))
+def test_pairs_keep_their_order_and_get_their_attributes(kinds: list[str | None]) -> None:
+    pairs = [made(kind, f"{number:03d}") for number, kind in enumerate(kinds)]
+    lookup = Lookup(ask, nothing_known)
+    completed = [pair for pair in lookup.complete(pairs) if pair is not None]
+    lookup.close()
+    assert [pair.source for pair in completed] == [pair.source for pair in pairs if pair is not None]
+    assert all(pair.found is None or pair.found.attributes == OWNER for pair in completed)
+
+
+def made(kind: str | None, path: str) -> Pair | None:
+    match kind:
+        case "new":
+            return Pair(file(path), None)
+        case "hidden":
+            return hidden(path)
+        case "known":
+            return Pair(file(path), written(file(path)))
+        case _:
+            return None
+
+
+def test_many_are_asked_at_the_same_time() -> None:
+    together = threading.Barrier(8, timeout=10)
+
+    def meet(path: str) -> Stat:
+        together.wait()
+        return ask(path)
+
+    lookup = Lookup(meet, nothing_known)
+    assert sum(pair is not None for pair in lookup.complete([hidden(str(number)) for number in range(8)])) == 8
+    lookup.close()
+
+
+def test_what_is_known_is_not_asked() -> None:
+    def known(path: str, version: str) -> Attributes | None:
+        return OWNER if (path, version) == ("a", "etag") else None
+
+    asked: list[str] = []
+
+    def note(path: str) -> Stat:
+        asked.append(path)
+        return ask(path)
+
+    lookup = Lookup(note, known)
+    completed = [pair for pair in lookup.complete([hidden("a"), hidden("b")]) if pair is not None]
+    lookup.close()
+    assert asked == ["b"]
+    assert [pair.found and pair.found.attributes for pair in completed] == [OWNER, OWNER]
+
+
+def test_an_object_that_has_gone_is_not_found() -> None:
+    lookup = Lookup(lambda path: None, nothing_known)
+    assert [pair for pair in lookup.complete([hidden("a")]) if pair] == [Pair(file("a"), None)]
+    lookup.close()
+
+
+def test_memory_is_bounded_while_an_answer_is_late() -> None:
+    gate = threading.Event()
+    taken = 0
+
+    def endless() -> Iterator[Pair | None]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield hidden(f"{taken:09d}")
+
+    def late(path: str) -> Stat:
+        assert gate.wait(20)
+        return ask(path)
+
+    lookup = Lookup(late, nothing_known)
+    pairs = lookup.complete(endless())
+    assert next(pairs) is None, "it looks up from waiting, so that the scan can look at its clock"
+    assert taken == LOOKAHEAD + 1
+    gate.set()
+    assert next(pair for pair in pairs if pair is not None).path == "000000001"
+    lookup.close()
+
+
+def test_silence_is_passed_on_after_what_came_before() -> None:
+    lookup = Lookup(ask, nothing_known)
+    pairs = lookup.complete(iter([hidden("a"), None]))
+    seen = [pair.path for pair in iter(lambda: next(pairs), None) if pair is not None]
+    assert seen in (["a"], []), "at most one quiet moment before the answer"
+    lookup.close()
+
+
+def test_a_failed_question_fails_the_scan() -> None:
+    def fail(path: str) -> Stat:
+        raise BlockferryError("STORE_UNAVAILABLE", "down")
+
+    lookup = Lookup(fail, nothing_known)
+    with pytest.raises(BlockferryError, match="STORE_UNAVAILABLE"):
+        list(lookup.complete([hidden("a")]))
+    lookup.close()
