@@ -46,26 +46,50 @@ class FailureGroup:
     sample_paths: tuple[str, ...]
 
 
-def group_failures(failed: Iterable[tuple[str, EntryFailure]]) -> tuple[FailureGroup, ...]:
-    """Returns one group per reason, the most frequent first (then by reason), with up to 5 paths each, from (path,
-    failure). Needs memory for one failure per reason only."""
-    first: dict[str, EntryFailure] = {}
-    counts: dict[str, int] = {}
-    samples: dict[str, list[str]] = {}
-    for path, failure in failed:
-        first.setdefault(failure.reason, failure)
-        counts[failure.reason] = counts.get(failure.reason, 0) + 1
-        paths = samples.setdefault(failure.reason, [])
+class FailureTally:
+    """Groups failures as they come. Memory: one failure and 5 paths per reason. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, EntryFailure] = {}
+        self._counts: dict[str, int] = {}
+        self._samples: dict[str, list[str]] = {}
+
+    def add(self, path: str, failure: EntryFailure) -> None:
+        """Counts the failure of one path."""
+        reason = failure.reason
+        self._first.setdefault(reason, failure)
+        self._counts[reason] = self._counts.get(reason, 0) + 1
+        paths = self._samples.setdefault(reason, [])
         if len(paths) < SAMPLE_PATH_COUNT:
             paths.append(path)
-    return tuple(
-        FailureGroup(
+
+    @property
+    def count(self) -> int:
+        """How many failures were added."""
+        return sum(self._counts.values())
+
+    def groups(self) -> tuple[FailureGroup, ...]:
+        """Returns one group per reason, the most frequent first, then by reason."""
+        return tuple(self._group(reason) for reason in sorted(self._counts, key=self._rank))
+
+    def _rank(self, reason: str) -> tuple[int, str]:
+        return -self._counts[reason], reason
+
+    def _group(self, reason: str) -> FailureGroup:
+        return FailureGroup(
             reason=reason,
             code=_CODES.get(reason, _UNKNOWN),
-            message=first[reason].message,
-            metadata=first[reason].coordinates,
-            failure_count=counts[reason],
-            sample_paths=tuple(samples[reason]),
+            message=self._first[reason].message,
+            metadata=self._first[reason].coordinates,
+            failure_count=self._counts[reason],
+            sample_paths=tuple(self._samples[reason]),
         )
-        for reason in sorted(counts, key=lambda reason: (-counts[reason], reason))
-    )
+
+
+def group_failures(failed: Iterable[tuple[str, EntryFailure]]) -> tuple[FailureGroup, ...]:
+    """Returns one group per reason, the most frequent first (then by reason), with up to 5 paths each, from (path,
+    failure)."""
+    tally = FailureTally()
+    for path, failure in failed:
+        tally.add(path, failure)
+    return tally.groups()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -38,29 +41,37 @@ class Folder:
     def write(self, name: str, content: pa.Buffer | bytes) -> None:
         """Writes a file whole, over an older one of that name. Raises OSError."""
         if self._is_local:
-            self._write_local(Path(self._root) / name, content)
+            self._write_local(name, content)
             return
-        with self._fs.open_output_stream(f"{self._root}/{name}") as stream:
+        with self._fs.open_output_stream(self._full(name), compression=None) as stream:
             stream.write(content)
 
     def open(self, name: str) -> pa.NativeFile:
         """Opens a file for reading from its begin. Raises FileNotFoundError, OSError."""
-        return self._fs.open_input_stream(f"{self._root}/{name}", compression=None)
+        return self._fs.open_input_stream(self._full(name), compression=None)
 
     def read(self, name: str) -> pa.Buffer:
         """Returns a file's content. Raises FileNotFoundError, OSError."""
         with self.open(name) as stream:
             return pa.py_buffer(stream.read())
 
-    def create(self, name: str) -> pa.NativeFile:
-        """Opens a file for writing, over an older one. It may be seen before it is complete: see `rename`."""
-        if self._is_local:
-            (Path(self._root) / name).parent.mkdir(parents=True, exist_ok=True)
-        return self._fs.open_output_stream(f"{self._root}/{name}", compression=None)
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[BinaryIO]:
+        """Opens a file for writing in a stream, over an older one. Raises OSError.
 
-    def rename(self, name: str, new_name: str) -> None:
-        """Gives a file another name, over an older one. Atomic on local disks."""
-        self._fs.move(f"{self._root}/{name}", f"{self._root}/{new_name}")
+        When the block raises, a local disk keeps the older file; an object store may keep a part of the new one.
+        """
+        scratch = self._scratch_name(name) if self._is_local else name
+        if self._is_local:
+            Path(self._full(name)).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._fs.open_output_stream(self._full(scratch), compression=None) as stream:
+                yield cast(BinaryIO, stream)
+            if scratch != name:
+                Path(self._full(scratch)).replace(self._full(name))
+        except BaseException:
+            self.delete(scratch)
+            raise
 
     def names(self, below: str) -> tuple[str, ...]:
         """Returns the names of the files directly in the folder `below`, sorted; none when there is no such folder."""
@@ -74,18 +85,21 @@ class Folder:
     def delete(self, name: str) -> None:
         """Deletes a file; none there is no error."""
         try:
-            self._fs.delete_file(f"{self._root}/{name}")
+            self._fs.delete_file(self._full(name))
         except FileNotFoundError:
             return
 
-    @property
-    def is_local(self) -> bool:
-        """True if files can be renamed at no cost."""
-        return self._is_local
+    def _full(self, name: str) -> str:
+        return f"{self._root}/{name}"
 
-    def _write_local(self, target: Path, content: pa.Buffer | bytes) -> None:
+    @staticmethod
+    def _scratch_name(name: str) -> str:
+        below, slash, last = name.rpartition("/")
+        return f"{below}{slash}.{last}.{uuid.uuid4().hex}"
+
+    def _write_local(self, name: str, content: pa.Buffer | bytes) -> None:
+        target, scratch = Path(self._full(name)), Path(self._full(self._scratch_name(name)))
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             with scratch.open("wb") as file:
                 file.write(content)
