@@ -1,0 +1,60 @@
+"""Locations are read byte for byte; what is no location is refused with the cure."""
+
+from __future__ import annotations
+
+import pytest
+
+from blockferry.cli.uris import StoreOptions, parse_location
+from blockferry.errors import BlockferryError
+from blockferry.v1.location_pb2 import S3Location
+
+NONE = StoreOptions()
+
+
+@pytest.mark.parametrize(
+    ("uri", "namenodes", "root"),
+    [
+        ("hdfs://nn:9000/a/b", ["nn:9000"], "/a/b"),
+        ("hdfs://nn/a/", ["nn:8020"], "/a"),
+        ("hdfs://nn/", ["nn:8020"], "/"),
+        ("hdfs://nn1:8020,nn2:8020/a", ["nn1:8020", "nn2:8020"], "/a"),
+        ("hdfs://nn/a%20b/c?d#e", ["nn:8020"], "/a%20b/c?d#e"),
+        ("hdfs://[::1]:8020/a", ["[::1]:8020"], "/a"),
+    ],
+)
+def test_hdfs(uri: str, namenodes: list[str], root: str) -> None:
+    hdfs = parse_location(uri, NONE).hdfs
+    assert (list(hdfs.namenodes), hdfs.root) == (namenodes, root)
+
+
+@pytest.mark.parametrize(
+    ("uri", "bucket", "prefix"),
+    [("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3a://b/x/y", "b", "x/y"), ("s3://b/a%20b", "b", "a%20b")],
+)
+def test_s3(uri: str, bucket: str, prefix: str) -> None:
+    s3 = parse_location(uri, NONE).s3
+    assert (s3.bucket, s3.prefix) == (bucket, prefix)
+
+
+def test_options_that_a_uri_cannot_say() -> None:
+    options = StoreOptions(s3_endpoint="http://s", s3_addressing="virtual", s3_profile="p", ca_bundle="/ca.pem")
+    s3 = parse_location("s3://b", options).s3
+    assert (s3.endpoint, s3.credentials.profile, s3.ca_bundle) == ("http://s", "p", "/ca.pem")
+    assert s3.addressing_style == S3Location.ADDRESSING_STYLE_VIRTUAL
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["", "b", "ftp://h/a", "hdfs://", "hdfs:///a", "hdfs://nn", "hdfs://u@nn:1/a", "hdfs://nn:x/a", "s3://", "s3:///a"],
+)
+def test_what_is_no_location_is_refused(uri: str) -> None:
+    with pytest.raises(BlockferryError) as caught:
+        parse_location(uri, NONE)
+    assert caught.value.reason == "INVALID_URI"
+    assert "hdfs://HOST:PORT/path" in caught.value.message
+
+
+def test_credentials_are_named_in_one_way() -> None:
+    with pytest.raises(BlockferryError) as caught:
+        parse_location("s3://b", StoreOptions(s3_profile="p", s3_credentials_file="/f"))
+    assert caught.value.reason == "INVALID_CREDENTIALS_REFERENCE"
