@@ -1,0 +1,155 @@
+"""Connections to DataNodes: one `Peer` per TCP connection, and `IdlePeers`, the few that wait for their next operation.
+
+Knows nothing of blocks. Raises OSError and EOFError as they come: the callers know which block to name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+Address = tuple[str, int]
+Connect = Callable[[str, int], socket.socket]
+
+
+class Peer:
+    """One connection to a DataNode, used by one thread at a time.
+
+    The socket blocks and has the kernel's time limits: a time limit of Python makes it non-blocking, and then
+    MSG_WAITALL is void, on which cheap reading rests.
+
+    Attributes:
+        address: whom it leads to.
+        answered: the DataNode has sent something since the operation began.
+        arrived_bytes: what the last call of `receive_into` has received, also when it raised.
+    """
+
+    def __init__(self, address: Address, connection: socket.socket, timeout_s: float) -> None:
+        self.address = address
+        self.answered = False
+        self.arrived_bytes = 0
+        self._socket = connection
+        limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Sends all of `data`."""
+        self._socket.sendall(data)
+
+    def receive(self, size_bytes: int) -> bytes:
+        """Returns exactly so many bytes."""
+        data = bytearray(size_bytes)
+        self.receive_into((memoryview(data),) if size_bytes else ())
+        return bytes(data)
+
+    def receive_into(self, pieces: Sequence[memoryview]) -> None:
+        """Fills all pieces in order, as a rule by one system call. At most 1024 pieces (IOV_MAX), none empty.
+
+        Raises:
+            EOFError: the DataNode closed the connection.
+            BlockingIOError: the time limit passed.
+            OSError: the connection broke.
+        """
+        self.arrived_bytes = 0
+        while pieces:
+            count = self._socket.recvmsg_into(pieces, 0, socket.MSG_WAITALL)[0]
+            if not count:
+                raise EOFError("the DataNode closed the connection")
+            self.answered = True
+            self.arrived_bytes += count
+            pieces = _behind(pieces, count)
+
+    def receive_message(self) -> bytes:
+        """Returns the body of a delimited message."""
+        size_bytes = shift = 0
+        while True:
+            byte = self.receive(1)[0]
+            size_bytes |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return self.receive(size_bytes)
+
+    def is_stale(self) -> bool:
+        """Returns whether the DataNode has closed the idle connection (or has sent what nobody asked for)."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+def _behind(pieces: Sequence[memoryview], count: int) -> Sequence[memoryview]:
+    """Returns what is left of the pieces behind their first `count` bytes."""
+    for index, piece in enumerate(pieces):
+        if count < len(piece):
+            return (piece[count:], *pieces[index + 1 :])
+        count -= len(piece)
+    return ()
+
+
+class IdlePeers:
+    """Connections that wait for their next operation: at most `per_address` to one DataNode. Thread safe.
+
+    A DataNode closes its end after 4 s (dfs.datanode.socket.reuse.keepalive); such ones are dropped when they are met.
+    """
+
+    def __init__(self, per_address: int = 4) -> None:
+        self._per_address = per_address
+        self._lock = threading.Lock()
+        self._idle: dict[Address, list[Peer]] = {}
+        self._closed = False
+
+    def take(self, address: Address) -> Peer | None:
+        """Returns an idle connection, which is the caller's from now on; None if there is none."""
+        while True:
+            with self._lock:
+                waiting = self._idle.get(address)
+                peer = waiting.pop() if waiting else None
+            if peer is None:
+                return None
+            if not peer.is_stale():
+                peer.answered = False
+                return peer
+            peer.close()
+
+    def give(self, peer: Peer) -> None:
+        """Takes a connection back whose operation is complete."""
+        with self._lock:
+            waiting = self._idle.setdefault(peer.address, [])
+            if not self._closed and len(waiting) < self._per_address:
+                waiting.append(peer)
+                return
+        peer.close()
+
+    def close(self) -> None:
+        """Closes the idle connections, and from now on each that is given back."""
+        with self._lock:
+            self._closed = True
+            peers = [peer for waiting in self._idle.values() for peer in waiting]
+            self._idle.clear()
+        with contextlib.ExitStack() as stack:
+            for peer in peers:
+                stack.callback(peer.close)
