@@ -221,7 +221,7 @@ def test_children_die_with_the_process_that_started_them(tmp_path: Path) -> None
     starter = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE, cwd=_ROOT)
     assert starter.stdout is not None
     pid = int(starter.stdout.readline())
-    assert psutil.Process(pid).name() == "sleep"
+    wait_for("setpriv to become the sleeper", lambda: psutil.Process(pid).name() == "sleep", deadline_s=10)
     starter.kill()
     starter.communicate()
     wait_for("the sleeper to be gone", lambda: not psutil.pid_exists(pid), deadline_s=10)

@@ -14,7 +14,9 @@ from stores.checksum import Algorithm, Checksum
 OWNER = Attributes("ada", "staff", 0o644, mtime_ms=1_000, atime_ms=0)
 
 
-def file(path: str, size_bytes: int = 1, attributes: Attributes = OWNER, condition: Condition = Condition.PLAIN) -> Stat:
+def file(
+    path: str, size_bytes: int = 1, attributes: Attributes = OWNER, condition: Condition = Condition.PLAIN
+) -> Stat:
     """Returns a file at the source."""
     return Stat(path, Kind.FILE, size_bytes, attributes.mtime_ms, attributes, version="v1", condition=condition)
 

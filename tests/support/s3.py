@@ -4,8 +4,10 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,12 +38,16 @@ def _wheel_program(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a server is started: again after a kill too, on the same port and data."""
+    """How a server is started: again after a kill too, on the same port and data.
+
+    ready: what must be true besides an answer to a signed call; OSError means not yet.
+    """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
+    ready: Callable[[], bool] = lambda: True
 
 
 @dataclass(slots=True)
@@ -100,7 +106,7 @@ class S3Server:
                 client.list_buckets()
             except (BotoCoreError, ClientError) as error:
                 raise OSError(str(error)) from error
-            return True
+            return launch.ready()
 
         try:
             child.wait_ready(answers)
@@ -140,6 +146,16 @@ def _endpoint(port: int, certificates: Certificates | None) -> str:
     return f"http{'s' if certificates else ''}://127.0.0.1:{port}"
 
 
+def _volumes_are_known(master: int) -> bool:
+    """Whether SeaweedFS's volume server has reported to its master: before that it lists buckets, but reads nothing."""
+    connection = HTTPConnection("127.0.0.1", master, timeout=10)
+    try:
+        connection.request("GET", "/dir/status")
+        return b'"DataNodes":[{' in connection.getresponse().read()
+    finally:
+        connection.close()
+
+
 class SeaweedServer(S3Server):
     """SeaweedFS: verifies the checksums of puts, parts and completions. The main server of the tests and the demo."""
 
@@ -164,11 +180,15 @@ class SeaweedServer(S3Server):
         arguments = (
             _wheel_program("weed"), "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}",
-            f"-admin.port={admin}", "-admin.ui=false", "-webdav=false", "-metricsPort=0", "-s3.port.iceberg=0",
-            "-s3.port.lance=0", "-s3.autoCreateBucket=false", f"-s3.config={folder / 's3.json'}", *tls_flags,
+            # each bucket takes volumes of its own; by free disk space there would be too few for a bucket per test
+            "-volume.max=2000", f"-admin.port={admin}", "-admin.ui=false", "-webdav=false", "-metricsPort=0",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false", f"-s3.config={folder / 's3.json'}",
+            *tls_flags,
         )  # fmt: skip
         environment = {"AWS_ACCESS_KEY_ID": _ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": _SECRET_KEY, "GOMEMLIMIT": "400MiB"}
-        launch = Launch("seaweedfs", arguments, environment, folder / "seaweedfs.log")
+        launch = Launch(
+            "seaweedfs", arguments, environment, folder / "seaweedfs.log", partial(_volumes_are_known, master)
+        )
         server = cls(launch, _endpoint(s3, certificates), certificates.authority if certificates else None)
         server.start_process()
         return server
