@@ -73,7 +73,7 @@ def _table(algorithm: Algorithm, chunk_bytes: int) -> NDArray[np.uint32]:
 
 
 def _shift_table(algorithm: Algorithm, size_bytes: int) -> NDArray[np.uint32]:
-    """Returns what a word becomes when `size_bytes` bytes follow, by each value of each of its bytes: shape (4, 256)."""
+    """Returns what a word becomes when `size_bytes` bytes follow, per value of each of its bytes: shape (4, 256)."""
     table = np.zeros((4, 256), _WORD)
     for byte in range(4):  # byte 0 of a word is the CRC's most significant one
         for bit in range(8):

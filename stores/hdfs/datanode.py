@@ -9,7 +9,6 @@ import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
