@@ -1,0 +1,81 @@
+"""Which entries of a shard travel together. PURE.
+
+A batch is one call of an actor: large enough that the call's own cost (0.3 ms) does not count, small enough that all
+actors have work and that a lost actor costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ledger.records import Action, PlanEntry
+from mover.calls import MoveBatch
+from mover.worker import SMALL_FILE_BYTES
+
+BATCH_ENTRIES = 64
+BATCH_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sorting:
+    """The entries of a shard by the way they go: `batches` of small ones, `heavy` files that are one put each, and
+    `large` files that go in parts. Each in the order of the plan."""
+
+    batches: tuple[MoveBatch, ...]
+    heavy: tuple[MoveBatch, ...]
+    large: tuple[PlanEntry, ...]
+
+
+def sort_entries(entries: Iterable[PlanEntry], single_bytes: int) -> Sorting:
+    """Sorts what the mover has to move: COPY and METADATA entries; it leaves all others to others.
+
+    Args:
+        entries: the plan of a shard.
+        single_bytes: files up to this size go in one request.
+    """
+    small: list[PlanEntry] = []
+    heavy: list[MoveBatch] = []
+    large: list[PlanEntry] = []
+    for entry in entries:
+        size = _data_bytes(entry)
+        if size is None:
+            continue
+        if size > single_bytes:
+            large.append(entry)
+        elif size >= SMALL_FILE_BYTES:
+            heavy.append(MoveBatch((entry,), heavy=True))
+        else:
+            small.append(entry)
+    return Sorting(_batches(small), tuple(heavy), tuple(large))
+
+
+def halves(batch: MoveBatch) -> tuple[MoveBatch, ...]:
+    """Returns the batch in two, or nothing when it has one entry: so one entry that ends a process is found."""
+    middle = len(batch.entries) // 2
+    return (MoveBatch(batch.entries[:middle]), MoveBatch(batch.entries[middle:])) if middle else ()
+
+
+def _data_bytes(entry: PlanEntry) -> int | None:
+    """Returns how many bytes are sent for an entry; None when it is none of the mover's."""
+    match entry.action:
+        case Action.COPY:
+            return entry.source.size_bytes if entry.source is not None else 0
+        case Action.METADATA:
+            return 0
+        case _:
+            return None
+
+
+def _batches(entries: list[PlanEntry]) -> tuple[MoveBatch, ...]:
+    batches: list[MoveBatch] = []
+    current: list[PlanEntry] = []
+    room = BATCH_BYTES
+    for entry in entries:
+        size = _data_bytes(entry) or 0
+        if current and (len(current) == BATCH_ENTRIES or size > room):
+            batches.append(MoveBatch(tuple(current)))
+            current, room = [], BATCH_BYTES
+        current.append(entry)
+        room -= size
+    return (*batches, MoveBatch(tuple(current))) if current else tuple(batches)
