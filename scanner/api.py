@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from functools import partial
 
@@ -24,7 +25,6 @@ from stores.base import Check
 from stores.opening import open_sink, open_source
 
 _TRACER = trace.get_tracer("blockferry.scanner")
-TURN_S = 30.0  # how long a new scan waits for an earlier one of the same ledger to stop
 _PURPOSES = {
     scan_pb2.ScanRequest.PURPOSE_TRANSFER: Purpose.TRANSFER,
     scan_pb2.ScanRequest.PURPOSE_CHECK: Purpose.CHECK,
@@ -32,10 +32,7 @@ _PURPOSES = {
 
 
 class ScanServicer(scan_pb2_grpc.ScanServiceServicer):
-    """Carries out the calls of `service.v1.ScanService`."""
-
-    def __init__(self) -> None:
-        self._running: dict[tuple[str, Purpose], Stream] = {}
+    """Carries out the calls of `service.v1.ScanService`. Holds nothing between calls."""
 
     async def Scan(
         self,
@@ -43,26 +40,17 @@ class ScanServicer(scan_pb2_grpc.ScanServiceServicer):
         context: grpc.aio.ServicerContext[scan_pb2.ScanRequest, scan_pb2.ScanResponse],
     ) -> AsyncIterator[scan_pb2.ScanResponse]:
         """Lists, and tells each shard. Cancelling the call ends the scan."""
-        job, purpose, cursor = job_from_proto(request.job), _purpose(request), _cursor(request.cursor)
+        job, purpose, cursor = (
+            job_from_proto(request.job),
+            purpose_from_proto(request),
+            cursor_from_proto(request.cursor),
+        )
         begin = partial(_scan_job, job, purpose, cursor, request.attempt)
-        stream = await self._take_turn((job.ledger_uri, purpose), Stream(begin, cursor.counts))
-        async for fact in stream.facts():
-            yield _response(fact)
-
-    async def _take_turn(self, key: tuple[str, Purpose], stream: Stream) -> Stream:
-        """Returns the stream when an earlier scan with the same plan files has ended.
-
-        A scan whose caller is gone could else still write the shard that it has cut, in the place of the one that the
-        new scan has announced under the same name, with other entries.
-        """
-        while (earlier := self._running.get(key)) is not None and not earlier.ended.done():
-            earlier.stop()
-            try:
-                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(earlier.ended)), TURN_S)
-            except TimeoutError as error:
-                raise _busy(key[0]) from error
-        self._running[key] = stream
-        return stream
+        stream = Stream(begin, cursor.counts)
+        context.add_done_callback(lambda _: stream.stop())  # type: ignore[arg-type] # the stubs want a class of theirs
+        async with aclosing(stream.facts()) as facts:
+            async for fact in facts:
+                yield response_to_proto(fact)
 
     async def Prepare(
         self,
@@ -85,7 +73,7 @@ class ScanServicer(scan_pb2_grpc.ScanServiceServicer):
 
 def register(server: grpc.aio.Server) -> tuple[str, ...]:
     """Adds the servicer to a server; returns the full names of its services."""
-    scan_pb2_grpc.add_ScanServiceServicer_to_server(ScanServicer(), server)  # type: ignore[no-untyped-call]
+    scan_pb2_grpc.add_ScanServiceServicer_to_server(ScanServicer(), server)
     return (scan_pb2.DESCRIPTOR.services_by_name["ScanService"].full_name,)
 
 
@@ -96,17 +84,13 @@ def _scan_job(job: Job, purpose: Purpose, cursor: Cursor, attempt: int, stop: th
         span.set_attribute("blockferry.attempt", attempt)
         source, sink = open_source(job.source), open_sink(job.destination)
         try:
-            yield from run(Scan(source, sink, Ledger(job.ledger_uri), purpose, job.options, cursor), stop)
+            yield from run(Scan(source, sink, Ledger(job.ledger_uri), purpose, job.options, cursor, attempt), stop)
         finally:
             source.close()
 
 
-def _busy(ledger_uri: str) -> BlockferryError:
-    text = f"An earlier scan into the ledger {ledger_uri} has not stopped within {TURN_S} s: try again later."
-    return BlockferryError("SCAN_BUSY", text, retryable=True, retry_after_s=TURN_S, ledger=ledger_uri)
-
-
-def _purpose(request: scan_pb2.ScanRequest) -> Purpose:
+def purpose_from_proto(request: scan_pb2.ScanRequest) -> Purpose:
+    """Returns what a scan is for. Raises INVALID_ARGUMENT when the request does not say it."""
     purpose = _PURPOSES.get(request.purpose)
     if purpose is None:
         text = f"A scan is for a transfer or for a check, not for purpose {request.purpose}: set `purpose`."
@@ -114,7 +98,8 @@ def _purpose(request: scan_pb2.ScanRequest) -> Purpose:
     return purpose
 
 
-def _cursor(cursor: scan_pb2.ScanCursor) -> Cursor:
+def cursor_from_proto(cursor: scan_pb2.ScanCursor) -> Cursor:
+    """Returns where to go on; from the begin, when the message is empty."""
     fields = scan_pb2.ScanCounts.DESCRIPTOR.fields_by_name
     counts = Counts(**{name: getattr(cursor.counts, name) for name in fields})
     return Cursor(cursor.shard_number, cursor.last_path, counts)
@@ -124,7 +109,8 @@ def _counts(counts: Counts) -> scan_pb2.ScanCounts:
     return scan_pb2.ScanCounts(**asdict(counts))
 
 
-def _response(fact: Fact) -> scan_pb2.ScanResponse:
+def response_to_proto(fact: Fact) -> scan_pb2.ScanResponse:
+    """Returns a fact as a message of the stream."""
     match fact:
         case PlannedShard():
             return scan_pb2.ScanResponse(shard_planned=_planned(fact))

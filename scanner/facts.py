@@ -70,6 +70,11 @@ class Scanned:
 Fact = PlannedShard | Listed | Scanned
 
 
-def shard_name(purpose: Purpose, number: int) -> str:
-    """Returns a shard's name in the ledger, e.g. `000017`; of a check `c000017`."""
-    return f"{'c' if purpose is Purpose.CHECK else ''}{number:06d}"
+def shard_name(purpose: Purpose, number: int, attempt: int) -> str:
+    """Returns a shard's name in the ledger, e.g. `000017`; of a check `c000017`; cut by a second attempt `000017-2`.
+
+    A scan that lost its caller can write one more plan before it notices. That file has a name that nobody reads. Had
+    it the name of a shard that the next attempt has announced, entries of that shard could be lost.
+    """
+    name = f"{'c' if purpose is Purpose.CHECK else ''}{number:06d}"
+    return name if attempt <= 1 else f"{name}-{attempt}"

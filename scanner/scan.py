@@ -53,6 +53,7 @@ class Scan:
 
     Attributes:
         cursor: where to go on; the default is the begin.
+        attempt: 1 for the first try; names the shards of later ones apart.
         list_skipped: entries SKIP are written to the plan as well, for a dry run's list.
         known_attributes: asked before the sink is asked for the attributes of an object.
     """
@@ -63,6 +64,7 @@ class Scan:
     purpose: Purpose
     options: TransferOptions
     cursor: Cursor = field(default_factory=Cursor)
+    attempt: int = 1
     list_skipped: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     backoff: Backoff = field(default_factory=Backoff)
@@ -167,7 +169,7 @@ class _Plan:
 
     def _write(self, shard: tuple[PlanEntry, ...]) -> PlannedShard:
         self._number += 1
-        name = shard_name(self._scan.purpose, self._number)
+        name = shard_name(self._scan.purpose, self._number, self._scan.attempt)
         with _TRACER.start_as_current_span("plan shard") as span:
             span.set_attribute("blockferry.shard", name)
             span.set_attribute("blockferry.entry.count", len(shard))

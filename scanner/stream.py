@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Scanned
@@ -42,7 +42,7 @@ class Stream:
         """Asks the scan to stop. Said twice, and after the end, it does nothing."""
         self._stop.set()
 
-    async def facts(self) -> AsyncIterator[Fact]:
+    async def facts(self) -> AsyncGenerator[Fact, None]:
         """Yields the scan's facts, and the last counts again after a quiet time. To be called once.
 
         The scan goes on only as fast as its facts are taken. When the caller goes away, at whatever place, it is

@@ -1,26 +1,21 @@
 """One listing in a thread of its own, so that both ends are asked at the same time.
 
-Memory of one walk: QUEUED_BATCHES + 2 batches of BATCH_ENTRIES entries and BATCH_BYTES bytes of block layouts (and one
-entry more). A listing that fails is never taken for one that has ended.
+Memory of one walk: a full belt, see `belt.py`, twice (one that is filled and one that is compared). A listing that
+fails is never taken for one that has ended.
 """
 
 from __future__ import annotations
 
-import queue
 import random
 import threading
-import time
 from collections.abc import Iterator
 
 from blockferry.errors import BlockferryError, Whose
+from scanner.belt import Belt
 from scanner.march import Side
 from service.backoff import Backoff
 from stores.base import Lister, Stat
 
-BATCH_ENTRIES = 256  # a queue's put and get cost 20 µs between threads: 0.1 µs an entry
-BATCH_BYTES = 1 << 20
-BATCH_AGE_S = 0.2
-QUEUED_BATCHES = 8
 IDLE_S = 0.25  # so often those behind look at their clocks while the store keeps silent
 
 # Reasons that say more than LIST_FAILED: they are kept.
@@ -38,8 +33,6 @@ SPECIFIC = frozenset(
     }
 )
 
-_Item = list[Stat] | Exception | None  # None: the listing is complete
-
 
 class Walk:
     """Lists one store. The thread begins at once; `close` ends it."""
@@ -50,7 +43,8 @@ class Walk:
         self._last = after
         self._stop = stop
         self._backoff = backoff
-        self._items: queue.Queue[_Item] = queue.Queue(QUEUED_BATCHES)
+        self._belt = Belt()
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name=f"walk {side}", daemon=True)
         self._thread.start()
 
@@ -60,42 +54,39 @@ class Walk:
         Raises:
             BlockferryError: the listing's, with the side in it; SCAN_STOPPED when `stop` was set.
         """
-        while True:
-            try:
-                item = self._items.get(timeout=IDLE_S)
-            except queue.Empty:
-                yield None
-                item = []
+        while (stats := self._belt.take(IDLE_S)) is not None:
             if self._stop.is_set():
                 raise stopped()
-            if item is None:
-                return
-            if isinstance(item, Exception):
-                raise item
-            yield from item
+            yield from stats
+            if not stats:
+                yield None
+        if self._stop.is_set():
+            raise stopped()
+        if self._error is not None:
+            raise self._error
 
     def close(self, timeout_s: float) -> bool:
         """Ends the thread, waiting for a call of the store that is on its way. Returns whether it has ended."""
         self._stop.set()
+        self._belt.close()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             self._list_with_retry()
-            self._put(None)
         except BlockferryError as error:
-            self._put(list_failed(error, self._side))
+            self._error = list_failed(error, self._side)
         except Exception as error:
-            self._put(error)
+            self._error = error
+        self._belt.end()
 
     def _list_with_retry(self) -> None:
         failed_count = 0
         while True:
             begun_at = self._last
             try:
-                self._list()
-                return
+                return self._list()
             except BlockferryError as error:
                 # Each step forward is a success: only failures in a row count.
                 failed_count = 1 if self._last > begun_at else failed_count + 1
@@ -106,37 +97,11 @@ class Walk:
                     return
 
     def _list(self) -> None:
-        batch: list[Stat] = []
-        layout_bytes = 0
-        begun_s = time.monotonic()
-        try:
-            for stat in self._lister.list_tree(self._last):
-                batch.append(stat)
-                layout_bytes += len(stat.layout)
-                if (
-                    len(batch) >= BATCH_ENTRIES
-                    or layout_bytes >= BATCH_BYTES
-                    or time.monotonic() - begun_s >= BATCH_AGE_S
-                ):
-                    self._hand_over(batch)
-                    batch, layout_bytes, begun_s = [], 0, time.monotonic()
-                    if self._stop.is_set():
-                        return
-        finally:
-            # What came before an error is good, and the next try begins after it.
-            self._hand_over(batch)
-
-    def _hand_over(self, batch: list[Stat]) -> None:
-        if batch:
-            self._put(batch)
-            self._last = batch[-1].path
-
-    def _put(self, item: _Item) -> None:
-        while not self._stop.is_set():
-            try:
-                return self._items.put(item, timeout=IDLE_S)
-            except queue.Full:
-                continue
+        put = self._belt.put
+        for stat in self._lister.list_tree(self._last):
+            if not put(stat):
+                return
+            self._last = stat.path
 
 
 def list_failed(error: BlockferryError, side: Side) -> BlockferryError:

@@ -76,6 +76,7 @@ def test_what_a_shard_verifies_follows_the_option() -> None:
     assert verify_count(checked, Verify.POINT_IN_TIME_CONSISTENT) == 1
 
 
-def test_shard_names() -> None:
-    assert shard_name(Purpose.TRANSFER, 17) == "000017"
-    assert shard_name(Purpose.CHECK, 17) == "c000017"
+def test_shard_names_differ_by_purpose_number_and_attempt() -> None:
+    assert shard_name(Purpose.TRANSFER, 17, 1) == "000017"
+    assert shard_name(Purpose.CHECK, 17, 0) == "c000017"
+    assert shard_name(Purpose.TRANSFER, 17, 2) == "000017-2"

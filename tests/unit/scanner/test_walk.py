@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from blockferry.errors import BlockferryError, Whose
+from scanner.belt import MAX_BYTES, MAX_ENTRIES
 from scanner.march import Side
-from scanner.walk import BATCH_BYTES, BATCH_ENTRIES, QUEUED_BATCHES, Walk, list_failed
+from scanner.walk import Walk, list_failed
 from service.backoff import Backoff
 from stores.base import Lister, Stat
 from tests.support.listings import ListedEnd, file
@@ -31,8 +32,8 @@ def walked(lister: Lister, after: str = "") -> list[str]:
         assert walk.close(10)
 
 
-def test_a_listing_of_several_batches_comes_whole_and_in_order() -> None:
-    paths = [f"{number:05d}" for number in range(BATCH_ENTRIES * 3 + 1)]
+def test_a_long_listing_comes_whole_and_in_order() -> None:
+    paths = [f"{number:05d}" for number in range(MAX_ENTRIES * 3 + 1)]
     assert walked(ListedEnd(map(file, paths))) == paths
 
 
@@ -108,7 +109,7 @@ def test_silence_shows_as_nothing_yet() -> None:
     gate = threading.Event()
     walk = Walk(ListedEnd(map(file, "ab"), gates={"b": gate}), Side.SOURCE, "", threading.Event(), SOON)
     stats = iter(walk)
-    assert None in (next(stats), next(stats))
+    assert None in (next(stats), next(stats), next(stats))
     gate.set()
     assert [stat.path for stat in stats if stat is not None][-1] == "b"
 
@@ -122,19 +123,42 @@ def test_a_listing_waits_for_who_takes_it() -> None:
             nonlocal listed
             while True:
                 listed += 1
-                if listed >= BATCH_ENTRIES * (QUEUED_BATCHES + 1):
+                if listed >= MAX_ENTRIES:
                     enough.set()
                 yield file(f"{listed:09d}")
 
     walk = Walk(Endless([]), Side.SOURCE, "", threading.Event(), SOON)
     assert enough.wait(10)
     assert walk.close(10), "the thread ends though nobody takes its entries"
-    assert listed <= BATCH_ENTRIES * (QUEUED_BATCHES + 2)
+    assert listed <= MAX_ENTRIES + 2
 
 
-def test_large_layouts_make_small_batches() -> None:
-    big = [replace(file(f"{number:03d}"), layout=bytes(BATCH_BYTES)) for number in range(QUEUED_BATCHES * 3)]
-    assert walked(ListedEnd(big)) == [stat.path for stat in big]
+def test_large_layouts_fill_the_belt_by_their_bytes() -> None:
+    listed = 0
+    enough = threading.Event()
+
+    class Wide(ListedEnd):
+        def list_tree(self, after: str = "") -> Iterator[Stat]:
+            nonlocal listed
+            for number in range(1_000):
+                listed += 1
+                if listed == 4:
+                    enough.set()
+                yield replace(file(f"{number:04d}"), layout=bytes(MAX_BYTES // 4))
+
+    walk = Walk(Wide([]), Side.SOURCE, "", threading.Event(), SOON)
+    assert enough.wait(10)
+    assert walk.close(10)
+    assert listed <= 6
+
+
+def test_few_entries_are_not_held_back_by_a_silent_listing() -> None:
+    gate = threading.Event()
+    walk = Walk(ListedEnd(map(file, "abc"), gates={"c": gate}), Side.SOURCE, "", threading.Event(), SOON)
+    stats = (stat for stat in walk if stat is not None)
+    assert [next(stats).path, next(stats).path] == ["a", "b"]
+    gate.set()
+    assert next(stats).path == "c"
 
 
 def test_a_stopped_walk_raises_instead_of_ending() -> None:
