@@ -1,0 +1,111 @@
+"""Where a file's bytes lie: a serialised LocatedBlocksProto as blocks, and what of it tells one content from another.
+PURE. Asks nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from stores.base import Extent
+from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto, LocatedBlocksProto
+from stores.hdfs.wire.listing_pb2 import BlockIdentitiesProto
+
+_VERSION_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlock:
+    """One block of a file, with its replicas. `extent` counts from the file's begin."""
+
+    extent: Extent
+    located: LocatedBlockProto
+
+    @property
+    def block_id(self) -> int:
+        return self.located.b.blockId
+
+    @property
+    def generation(self) -> int:
+        return self.located.b.generationStamp
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSlice:
+    """What a range of a file needs of one block: `size` bytes from `offset` on, counted from the block's begin."""
+
+    block: FileBlock
+    offset: int
+    size: int
+
+
+def blocks_of(layout: bytes, size_bytes: int) -> tuple[FileBlock, ...]:
+    """Returns the blocks that hold the first `size_bytes` of a file, in order.
+
+    The last one of a file that is still written comes with what the NameNode knows of its length.
+
+    Raises:
+        ValueError: `layout` is no LocatedBlocksProto, or its blocks do not cover the size without a gap.
+    """
+    try:
+        proto = LocatedBlocksProto.FromString(layout)
+    except DecodeError as error:
+        raise ValueError(f"not a LocatedBlocksProto: {error}") from error
+    located = _all_blocks(proto)
+    blocks: list[FileBlock] = []
+    end = 0
+    for index, block in enumerate(located):
+        if end >= size_bytes:
+            break
+        behind = located[index + 1].offset if index + 1 < len(located) else size_bytes
+        if block.offset != end or behind <= end:
+            raise ValueError(f"block {block.b.blockId} begins at {block.offset}, after {end} bytes")
+        block_end = min(behind, size_bytes)
+        blocks.append(FileBlock(Extent(end, block_end - end), block))
+        end = block_end
+    if end < size_bytes:
+        raise ValueError(f"the blocks hold {end} of {size_bytes} bytes")
+    return tuple(blocks)
+
+
+def slices(blocks: tuple[FileBlock, ...], offset: int, size: int) -> tuple[BlockSlice, ...]:
+    """Returns what the range needs of each block, in order. Raises ValueError when they do not hold all of it."""
+    found: list[BlockSlice] = []
+    for block in blocks:
+        begin = max(offset, block.extent.offset)
+        end = min(offset + size, block.extent.offset + block.extent.size)
+        if begin < end:
+            found.append(BlockSlice(block, begin - block.extent.offset, end - begin))
+    if sum(piece.size for piece in found) != size:
+        raise ValueError(f"the blocks do not hold the {size} bytes from {offset} on")
+    return tuple(found)
+
+
+def identity(file_id: int, size_bytes: int, layout: bytes) -> tuple[str, bool]:
+    """Returns a file's version, and whether somebody is writing it.
+
+    The version is 16 hexadecimal digits that change with the file's id, length, block ids, lengths or generation
+    stamps. It is the same from a listing and from getBlockLocations: replicas, their order and tokens do not count.
+    """
+    identities = BlockIdentitiesProto.FromString(layout)
+    is_open = identities.underConstruction
+    if is_open:
+        told = _open_identities(layout)
+    else:
+        identities.DiscardUnknownFields()
+        told = identities.SerializeToString()
+    return hashlib.blake2b(b"%d %d " % (file_id, size_bytes) + told, digest_size=_VERSION_BYTES).hexdigest(), is_open
+
+
+def _open_identities(layout: bytes) -> bytes:
+    """Returns the identities of an open file's blocks: a listing may have its last block once more or once less."""
+    return b"".join(block.b.SerializeToString() for block in _all_blocks(LocatedBlocksProto.FromString(layout)))
+
+
+def _all_blocks(proto: LocatedBlocksProto) -> list[LocatedBlockProto]:
+    blocks = list(proto.blocks)
+    if proto.HasField("lastBlock") and all(block.b.blockId != proto.lastBlock.b.blockId for block in blocks[-1:]):
+        blocks.append(proto.lastBlock)
+    return blocks

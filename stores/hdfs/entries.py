@@ -1,0 +1,93 @@
+"""A NameNode's listed entries as our `Stat`s. PURE, and the hot loop of a scan: 4 to 5 us an entry with locations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from stores.base import Attributes, Condition, Kind, Stat
+from stores.hdfs.blocks import identity
+from stores.hdfs.wire.hdfs_pb2 import FsPermissionProto
+from stores.hdfs.wire.listing_pb2 import ListedEntryProto
+
+_FOLDER, _SYMLINK = 1, 3
+_MODE_BITS = 0o7777
+# FsPermissionExtension: how servers before Hadoop 3 say it, who have no `flags`.
+_ENCRYPTED_MODE_BIT = 1 << 13
+_ENCRYPTED_FLAG, _ERASURE_CODED_FLAG = 2, 4
+
+
+@lru_cache(maxsize=4096)
+def _mode(permission: bytes) -> int:
+    """Returns the number in a FsPermissionProto. A tree has few different ones: 0.05 us instead of 0.4."""
+    return FsPermissionProto.FromString(permission).perm
+
+
+def stats_of(entries: Iterable[ListedEntryProto], folder: str) -> list[Stat]:
+    """Returns a page's entries in its order; `folder` is their path, empty or with a slash at its end.
+
+    Raises:
+        UnicodeDecodeError: a name is not UTF-8, which no Java program can write.
+    """
+    # Positional arguments and no helper calls for plain files: 1.5 us an entry less.
+    return [
+        Stat(
+            folder + entry.path.decode() + "/",
+            Kind.FOLDER,
+            0,
+            entry.modification_time,
+            _attributes(entry),
+        )
+        if (kind := entry.fileType) == _FOLDER
+        else file_stat(folder + entry.path.decode(), kind, entry, entry.locations)
+        for entry in entries
+    ]
+
+
+def file_stat(path: str, file_type: int, entry: ListedEntryProto, layout: bytes) -> Stat:
+    """Returns the stat of a file or symbolic link. `layout` is a LocatedBlocksProto, or empty when not asked for.
+
+    `size_bytes` of a file that is still written is what the NameNode knows now: complete blocks, and of the last one
+    what its writer has told (hsync with UPDATE_LENGTH). Bytes that were only flushed to DataNodes do not count.
+    """
+    size_bytes = entry.length
+    version, is_open = identity(entry.fileId, size_bytes, layout) if layout else ("", False)
+    return Stat(
+        path,
+        Kind.SYMLINK if file_type == _SYMLINK else Kind.FILE,
+        size_bytes,
+        entry.modification_time,
+        _attributes(entry),
+        version,
+        layout,
+        _condition(entry, is_open),
+    )
+
+
+def folder_stat(path: str, entry: ListedEntryProto) -> Stat:
+    """Returns the stat of a folder; `path` ends with a slash."""
+    return Stat(path, Kind.FOLDER, 0, entry.modification_time, _attributes(entry))
+
+
+def is_folder(entry: ListedEntryProto) -> bool:
+    """Returns whether the entry is a folder."""
+    return entry.fileType == _FOLDER
+
+
+def _attributes(entry: ListedEntryProto) -> Attributes:
+    return Attributes(
+        entry.owner,
+        entry.group,
+        _mode(entry.permission) & _MODE_BITS,
+        entry.modification_time,
+        entry.access_time,
+    )
+
+
+def _condition(entry: ListedEntryProto, is_open: bool) -> Condition:
+    flags = entry.flags
+    if flags & _ENCRYPTED_FLAG or entry.fileEncryptionInfo or _mode(entry.permission) & _ENCRYPTED_MODE_BIT:
+        return Condition.ENCRYPTED
+    if flags & _ERASURE_CODED_FLAG or entry.ecPolicy:
+        return Condition.ERASURE_CODED
+    return Condition.OPEN if is_open else Condition.PLAIN

@@ -1,0 +1,140 @@
+"""The calls of a NameNode's ClientProtocol that we make, typed, with the active one found among several.
+
+Paths are absolute. Holds no state of files and retries nothing but a NameNode that is not the active one.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from google.protobuf.message import Message
+
+from blockferry.errors import BlockferryError, Whose
+from stores.hdfs.rpc import RpcPool, server_of
+from stores.hdfs.wire import listing_pb2, namenode_pb2
+from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
+from stores.hdfs.wire.listing_pb2 import ListedEntryProto
+
+PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
+_LIVE = 2
+# Another NameNode of the cluster can do it: these say nothing about the call.
+_ELSEWHERE = frozenset({"NAMENODE_STANDBY", "NAMENODE_UNAVAILABLE", "HOST_UNKNOWN"})
+
+
+class NameNodeClient:
+    """A cluster's NameNodes. Thread safe; opens at most `connection_count` connections to each."""
+
+    def __init__(
+        self, namenodes: tuple[str, ...], user: str, timeout_s: float = 60.0, connection_count: int = 8
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            namenodes: `host:port`; more than one only in a cluster with high availability.
+            user: effective user of simple authentication.
+            timeout_s: for each call.
+        """
+        if not namenodes:
+            raise BlockferryError(
+                "INVALID_NAMENODE", "An HDFS location needs at least one NameNode (host:port).", whose=Whose.CALLER
+            )
+        self._pools = tuple(
+            RpcPool(server_of(address, PROTOCOL, user), timeout_s, connection_count) for address in namenodes
+        )
+        self._lock = threading.Lock()
+        self._active = 0
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each NameNode, in the order given."""
+        return tuple((pool.server.host, pool.server.port) for pool in self._pools)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        for pool in self._pools:
+            pool.close()
+
+    def get_file_info(self, path: str) -> ListedEntryProto | None:
+        """Returns what the NameNode knows of one path, without locations; None if there is nothing.
+
+        Raises:
+            BlockferryError: ACCESS_DENIED, NAMENODE_UNAVAILABLE, ... as all calls here.
+        """
+        body = self._call("getFileInfo", namenode_pb2.GetFileInfoRequestProto(src=path), path)
+        answer = listing_pb2.EntryAnswerProto.FromString(body)
+        return answer.fs if answer.HasField("fs") else None
+
+    def listing_frame(self, path: str, start_after: bytes, need_location: bool = True) -> bytes:
+        """Returns one page of a folder as the bytes of a GetListingResponseProto: about 1,000 entries (dfs.ls.limit),
+        fewer where they have many blocks. Parsing is left to the caller, so that threads can fetch ahead.
+
+        Args:
+            start_after: the last name of the page before, UTF-8; need not exist. Empty: from the begin.
+        """
+        request = namenode_pb2.GetListingRequestProto(src=path, startAfter=start_after, needLocation=need_location)
+        return self._call("getListing", request, path)
+
+    def get_block_locations(self, path: str, size_bytes: int) -> bytes | None:
+        """Returns the serialised LocatedBlocksProto, with tokens, of a file's first `size_bytes`; None without file.
+
+        Raises:
+            BlockferryError: NOT_FOUND, ACCESS_DENIED.
+        """
+        request = namenode_pb2.GetBlockLocationsRequestProto(src=path, offset=0, length=size_bytes)
+        body = self._call("getBlockLocations", request, path)
+        answer = listing_pb2.LocationsAnswerProto.FromString(body)
+        return answer.locations if answer.HasField("locations") else None
+
+    def get_server_defaults(self) -> FsServerDefaultsProto:
+        """Returns the cluster's defaults: block size, chunk size, checksum type."""
+        body = self._call("getServerDefaults", namenode_pb2.GetServerDefaultsRequestProto())
+        return namenode_pb2.GetServerDefaultsResponseProto.FromString(body).serverDefaults
+
+    def get_content_summary(self, path: str) -> ContentSummaryProto:
+        """Returns how many files, folders and bytes are below a path. The NameNode walks the tree for it."""
+        body = self._call("getContentSummary", namenode_pb2.GetContentSummaryRequestProto(path=path), path)
+        return namenode_pb2.GetContentSummaryResponseProto.FromString(body).summary
+
+    def get_live_datanodes(self) -> tuple[DatanodeInfoProto, ...]:
+        """Returns the DataNodes that the NameNode holds alive. Raises ACCESS_DENIED where only superusers may ask."""
+        body = self._call("getDatanodeReport", namenode_pb2.GetDatanodeReportRequestProto(type=_LIVE))
+        return tuple(namenode_pb2.GetDatanodeReportResponseProto.FromString(body).di)
+
+    def report_bad_blocks(self, block: LocatedBlockProto) -> None:
+        """Tells the NameNode that the replicas in `block.locs` are corrupt; it replaces them by good copies."""
+        self._call("reportBadBlocks", namenode_pb2.ReportBadBlocksRequestProto(blocks=[block]))
+
+    def _call(self, method: str, request: Message, path: str = "") -> bytes:
+        """Asks the NameNode that answered last, then each other one once."""
+        with self._lock:
+            first = self._active
+        failures: list[BlockferryError] = []
+        for step in range(len(self._pools)):
+            index = (first + step) % len(self._pools)
+            try:
+                body = self._pools[index].call(method, request, path)
+            except BlockferryError as error:
+                if error.reason not in _ELSEWHERE:
+                    raise
+                failures.append(error)
+            else:
+                if index != first:
+                    with self._lock:
+                        self._active = index
+                return bytes(body)
+        raise _no_active(failures)
+
+
+def _no_active(failures: list[BlockferryError]) -> BlockferryError:
+    """Returns the error for a whole circle: the only one, or all of them in one sentence."""
+    if len(failures) == 1:
+        return failures[0]
+    every = BlockferryError(
+        "NAMENODE_UNAVAILABLE",
+        "No NameNode of the cluster is active: " + " ".join(failure.message for failure in failures),
+        retryable=any(failure.retryable for failure in failures),
+        whose=Whose.SOURCE,
+        host=",".join(failure.coordinates.get("host", "") for failure in failures),
+    )
+    every.__cause__ = failures[-1]
+    return every

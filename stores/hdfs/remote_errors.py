@@ -1,0 +1,103 @@
+"""What a Hadoop server's exception means for us: Java class and text -> BlockferryError. PURE.
+
+Class names are facts of the wire (RpcResponseHeaderProto.exceptionClassName). A class that is not known here stays
+visible in the message and in the coordinate `java_class`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blockferry.errors import BlockferryError, Whose
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    reason: str
+    whose: Whose
+    retryable: bool
+    cure: str
+
+
+_NEED_LOGIN = _Meaning(
+    "AUTHENTICATION_REQUIRED",
+    Whose.CALLER,
+    False,
+    "The cluster asks for Kerberos, which is not supported yet; only clusters with simple authentication are.",
+)
+_DENIED = _Meaning(
+    "ACCESS_DENIED",
+    Whose.CALLER,
+    False,
+    "Give the location a user who may read it, or have the permissions changed.",
+)
+_MISSING = _Meaning("NOT_FOUND", Whose.CALLER, False, "Check the path.")
+_STANDBY = _Meaning(
+    "NAMENODE_STANDBY",
+    Whose.SOURCE,
+    True,
+    "This NameNode is not the active one: give the location all NameNodes of the cluster, and make one active.",
+)
+_BUSY = _Meaning("NAMENODE_BUSY", Whose.SOURCE, True, "The NameNode asks to try again later.")
+_OTHER_VERSION = _Meaning(
+    "NAMENODE_INCOMPATIBLE",
+    Whose.CALLER,
+    False,
+    "The server speaks no Hadoop RPC 9 ClientProtocol: check that host and port are those of the NameNode's RPC.",
+)
+_UNKNOWN = _Meaning("NAMENODE_ERROR", Whose.SOURCE, False, "See the NameNode's log.")
+
+_MEANINGS = {
+    "org.apache.hadoop.security.AccessControlException": _DENIED,
+    "org.apache.hadoop.hdfs.server.namenode.UnsupportedActionException": _DENIED,
+    "org.apache.hadoop.security.authorize.AuthorizationException": _DENIED,
+    "org.apache.hadoop.fs.ParentNotDirectoryException": _MISSING,
+    "org.apache.hadoop.hdfs.protocol.UnresolvedPathException": _Meaning(
+        "SYMLINK_IN_PATH", Whose.CALLER, False, "Give the path that the symbolic link leads to."
+    ),
+    "java.io.FileNotFoundException": _MISSING,
+    "java.nio.file.NoSuchFileException": _MISSING,
+    "org.apache.hadoop.hdfs.protocol.DSQuotaExceededException": _Meaning(
+        "QUOTA_EXCEEDED", Whose.SOURCE, False, "Have the quota raised."
+    ),
+    "org.apache.hadoop.fs.InvalidPathException": _Meaning(
+        "INVALID_PATH", Whose.CALLER, False, "Give an absolute path that HDFS allows."
+    ),
+    "org.apache.hadoop.ipc.StandbyException": _STANDBY,
+    "org.apache.hadoop.ipc.ObserverRetryOnActiveException": _STANDBY,
+    "org.apache.hadoop.ipc.RetriableException": _BUSY,
+    "org.apache.hadoop.hdfs.server.namenode.SafeModeException": _Meaning(
+        "NAMENODE_SAFE_MODE", Whose.SOURCE, True, "The NameNode is in safe mode: wait until it has left it."
+    ),
+    "org.apache.hadoop.ipc.RpcServerException": _UNKNOWN,
+    "org.apache.hadoop.ipc.RpcNoSuchMethodException": _OTHER_VERSION,
+    "org.apache.hadoop.ipc.RpcNoSuchProtocolException": _OTHER_VERSION,
+    "org.apache.hadoop.ipc.RPC$VersionMismatch": _OTHER_VERSION,
+    "org.apache.hadoop.ipc.RPC.VersionMismatch": _OTHER_VERSION,
+    "javax.security.sasl.SaslException": _NEED_LOGIN,
+    "org.apache.hadoop.security.token.SecretManager$InvalidToken": _NEED_LOGIN,
+}
+
+
+def remote_error(class_name: str, text: str, method: str, namenode: str, path: str = "") -> BlockferryError:
+    """Returns our error for an exception that `namenode` (host:port) answered to a call about `path`."""
+    meaning = _MEANINGS.get(class_name, _UNKNOWN)
+    if "SIMPLE authentication is not enabled" in text or "Client cannot authenticate" in text:
+        meaning = _NEED_LOGIN
+    coordinates: dict[str, str] = {"host": namenode, "method": method, "java_class": class_name}
+    if path:
+        coordinates["path"] = path
+    said = first_line(text) or class_name
+    about = f" of {path}" if path and path not in said else ""
+    return BlockferryError(
+        meaning.reason,
+        f"The NameNode {namenode} refused {method}{about}: {said.rstrip('.')}. {meaning.cure}",
+        retryable=meaning.retryable,
+        whose=meaning.whose,
+        **coordinates,
+    )
+
+
+def first_line(text: str) -> str:
+    """Returns an exception's text without its stack trace."""
+    return text.partition("\n")[0].strip()
