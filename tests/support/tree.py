@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 
-class SpecKind(StrEnum):
+class Kind(StrEnum):
     """What stands at a path."""
 
     FILE = "file"
@@ -36,13 +36,13 @@ class FileSpec:
     group: str = ""
     mode: int = 0
     mtime_ms: int = 0
-    kind: SpecKind = SpecKind.FILE
+    kind: Kind = Kind.FILE
     from_local: Path | None = None
 
 
 def folder(path: str, *, owner: str = "", group: str = "", mode: int = 0, mtime_ms: int = 0) -> FileSpec:
     """Returns the description of a folder (empty, unless files are made in it)."""
-    return FileSpec(path, owner=owner, group=group, mode=mode, mtime_ms=mtime_ms, kind=SpecKind.FOLDER)
+    return FileSpec(path, owner=owner, group=group, mode=mode, mtime_ms=mtime_ms, kind=Kind.FOLDER)
 
 
 def _line(spec: FileSpec) -> str:
