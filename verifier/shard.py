@@ -1,0 +1,144 @@
+"""Proves one shard: reads its plan and receipts, has batches proved, and writes the verdicts. Knows neither Ray nor
+messages.
+
+Memory: the shard's plan, receipts and verdicts, and `parallel_count` batches on their way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ledger.failures import FailureGroup, FailureTally
+from ledger.ledger import Ledger
+from ledger.records import Action, PlanEntry, Receipt, Verdict
+from stores.location import Location
+from verifier.batch import ProofBatch, ProvedBatch, cut
+from verifier.expect import Question, questions
+from verifier.pool import Provers
+
+PROGRESS_S = 1.0  # the stream promises a sign of life every second
+
+
+@dataclass(frozen=True, slots=True)
+class ShardWork:
+    """What is to be proved. `receipts` is the name in the ledger; empty for a shard of a check."""
+
+    source: Location
+    destination: Location
+    shard: str
+    attempt: int
+    receipts: str
+    claims_trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCounts:
+    """What was done up to now. Same fields and meanings as `service.v1.VerifyProgress`."""
+
+    verified_count: int = 0
+    verified_bytes: int = 0
+    failed_count: int = 0
+    read_back_bytes: int = 0
+    retry_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardProved:
+    """The end of a shard: the verdicts are in the ledger under this name."""
+
+    verdicts: str
+    counts: ProofCounts
+    failures: tuple[FailureGroup, ...]
+
+
+async def prove_shard(
+    work: ShardWork, ledger: Ledger, provers: Provers, carrier: Mapping[str, str], progress_s: float = PROGRESS_S
+) -> AsyncGenerator[ProofCounts | ShardProved, None]:
+    """Yields counts at least every `progress_s` seconds, then the end. When it is closed or cancelled, the work stops.
+
+    Raises:
+        BlockferryError: LEDGER_*, or what makes all entries fail (a store does not answer). Nothing was written then.
+    """
+    tally = _Tally()
+    running = asyncio.create_task(_run(work, ledger, provers, carrier, tally))
+    try:
+        while not (await asyncio.wait((running,), timeout=progress_s))[0]:
+            yield tally.counts
+        yield running.result()
+    finally:
+        if not running.done():
+            running.cancel()
+            await asyncio.wait((running,))
+
+
+async def _run(
+    work: ShardWork, ledger: Ledger, provers: Provers, carrier: Mapping[str, str], tally: _Tally
+) -> ShardProved:
+    entries = await asyncio.to_thread(ledger.read_plan, work.shard)
+    receipts = await asyncio.to_thread(_receipts, ledger, work.receipts)
+    batches = _batches(work, questions(entries, receipts))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(provers.parallel_count):
+                group.create_task(_prove_all(batches, provers, carrier, tally))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # the first one ended the others
+    name = f"{work.shard}.{work.attempt}"
+    await asyncio.to_thread(ledger.write_verdicts, name, tally.verdicts(entries))
+    return ShardProved(name, tally.counts, tally.failures.groups())
+
+
+def _receipts(ledger: Ledger, name: str) -> dict[str, Receipt]:
+    return {receipt.path: receipt for receipt in ledger.read_receipts(name)} if name else {}
+
+
+def _batches(work: ShardWork, asked: Iterator[Question]) -> Iterator[ProofBatch]:
+    for batch in cut(asked, work.claims_trusted):
+        yield ProofBatch(uuid.uuid4().hex, work.source, work.destination, work.claims_trusted, batch)
+
+
+async def _prove_all(
+    batches: Iterator[ProofBatch], provers: Provers, carrier: Mapping[str, str], tally: _Tally
+) -> None:
+    """Proves batches until there are no more. Several tasks share the iterator."""
+    for batch in batches:
+        tally.add(batch, await provers.prove(batch, carrier))
+
+
+class _Tally:
+    """The verdicts and counts of a shard as the batches come back."""
+
+    def __init__(self) -> None:
+        self.counts = ProofCounts()
+        self.failures = FailureTally()
+        self._verdicts: dict[str, Verdict] = {}
+
+    def add(self, batch: ProofBatch, proved: ProvedBatch) -> None:
+        """Counts a batch. What a check found on one side only was counted when it was planned."""
+        for question, proof in zip(batch.questions, proved.proofs, strict=True):
+            verdict = proof.verdict
+            self._verdicts[verdict.path] = verdict
+            if question.entry.action in (Action.MISSING, Action.EXTRA):
+                continue
+            counts = self.counts
+            if verdict.failure is None:
+                counts = replace(
+                    counts,
+                    verified_count=counts.verified_count + 1,
+                    verified_bytes=counts.verified_bytes + verdict.size_bytes,
+                )
+            else:
+                counts = replace(counts, failed_count=counts.failed_count + 1)
+                self.failures.add(verdict.path, verdict.failure)
+            self.counts = replace(
+                counts,
+                read_back_bytes=counts.read_back_bytes + proof.read_back_bytes,
+                retry_count=counts.retry_count + proof.retry_count,
+            )
+
+    def verdicts(self, entries: tuple[PlanEntry, ...]) -> Iterator[Verdict]:
+        """Yields the verdicts in the order of the plan."""
+        return (self._verdicts[entry.path] for entry in entries if entry.path in self._verdicts)
