@@ -6,9 +6,14 @@ fails is never taken for one that has ended.
 
 from __future__ import annotations
 
+import contextvars
+import logging
 import random
 import threading
 from collections.abc import Iterator
+from functools import partial
+
+from opentelemetry import metrics
 
 from blockferry.errors import BlockferryError, Whose
 from scanner.belt import Belt
@@ -16,20 +21,35 @@ from scanner.march import Side
 from service.backoff import Backoff
 from stores.base import Lister, Stat
 
+LOG = logging.getLogger("blockferry.scanner")
+_RETRIES = metrics.get_meter("blockferry.scanner").create_counter(
+    "blockferry.scanner.list_retries.count", description="Listings that broke and went on after their last entry."
+)
 IDLE_S = 0.25  # so often those behind look at their clocks while the store keeps silent
 
 # Reasons that say more than LIST_FAILED: they are kept.
 SPECIFIC = frozenset(
     {
         "ACCESS_DENIED",
+        "AUTHENTICATION_REQUIRED",
         "BUCKET_NOT_FOUND",
+        "CLOCK_SKEWED",
         "CREDENTIALS_MISSING",
         "CREDENTIALS_REFUSED",
+        "INVALID_PATH",
         "LIST_UNORDERED",
+        "NAMENODE_BUSY",
+        "NAMENODE_INCOMPATIBLE",
+        "NAMENODE_SAFE_MODE",
+        "NAMENODE_STANDBY",
         "NAMENODE_UNAVAILABLE",
         "NOT_FOUND",
         "SOURCE_NOT_FOUND",
+        "STORE_BUSY",
         "STORE_UNAVAILABLE",
+        "SYMLINK_IN_PATH",
+        "TLS_UNTRUSTED",
+        "WRONG_REGION",
     }
 )
 
@@ -45,7 +65,8 @@ class Walk:
         self._backoff = backoff
         self._belt = Belt()
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name=f"walk {side}", daemon=True)
+        run = partial(contextvars.copy_context().run, self._run)  # log lines and spans belong to the caller's span
+        self._thread = threading.Thread(target=run, name=f"walk {side}", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[Stat | None]:
@@ -92,6 +113,8 @@ class Walk:
                 failed_count = 1 if self._last > begun_at else failed_count + 1
                 if not error.retryable or failed_count >= self._backoff.attempts:
                     raise
+                _RETRIES.add(1, {"side": self._side, "reason": error.reason})
+                LOG.warning('action="list_again" side=%s failed_count=%d %s', self._side, failed_count, error)
                 jitter = random.random()  # noqa: S311 - jitter, no secret
                 if self._stop.wait(self._backoff.delay_s(failed_count, jitter, error.retry_after_s)):
                     return
