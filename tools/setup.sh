@@ -51,7 +51,8 @@ rm -f "$stamp"
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 pip install --quiet --constraint constraints.txt --upgrade pip setuptools # its pip must know --group
 # ./sdk is named beside the root, so that blockferry[cli] is this one and never an index's
-pip install --quiet --constraint constraints.txt --no-build-isolation --editable './sdk[cli]' --editable . --group dev
+# PYTHONWARNINGS: setuptools warns of every editable install of packages that lie side by side
+PYTHONWARNINGS=ignore pip install --quiet --constraint constraints.txt --no-build-isolation --editable './sdk[cli]' --editable . --group dev
 pip check --quiet
 # with these, ray would load a Rust extension into each worker (see docs/architecture.md)
 for rust in rpds-py referencing jsonschema-specifications; do
