@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ledger.records import Action, PlanEntry
 from mover.calls import MoveBatch
-from mover.worker import SMALL_FILE_BYTES
+from mover.parts import SMALL_FILE_BYTES
 
 BATCH_ENTRIES = 64
 BATCH_BYTES = 32 << 20

@@ -16,6 +16,9 @@ MIB = 1 << 20
 DEFAULT_PART_BYTES = 128 * MIB
 """The largest part when nothing else is asked: HDFS's default block, and what a buffer of a mover holds."""
 
+SMALL_FILE_BYTES = 4 * MIB
+"""Files below go in batches: their requests wait longer for the network than for the data."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartRange:

@@ -39,6 +39,8 @@ from service.jobs import Job
 from stores.base import SinkFeatures
 
 LOG = logging.getLogger("blockferry.mover")
+MOST_ILL = 24
+"""So many entries one after the other that fail by a fault of the store itself: then the shard is given back."""
 TRACER = trace.get_tracer("blockferry.mover")
 
 
@@ -82,6 +84,7 @@ class ShardMove:
         self._ledger = ledger
         self._desk = Desk(order.shard, order.errand, ledger, pool, self._count)
         self._receipts: dict[str, Receipt] = {}
+        self._ill_streak = 0
         self.counts = MoveCounts()
 
     async def run(self) -> ShardResult:
@@ -172,6 +175,16 @@ class ShardMove:
                 self._keep((await drive(self._desk, begun),))
 
     def _keep(self, receipts: tuple[Receipt, ...]) -> None:
+        """Keeps receipts of finished entries.
+
+        Raises:
+            BlockferryError: STORE_UNAVAILABLE, when so many in a row failed by it that the store is ill, not a key.
+        """
+        for receipt in receipts:
+            ill = receipt.failure is not None and receipt.failure.reason == "STORE_UNAVAILABLE"
+            self._ill_streak = self._ill_streak + 1 if ill else 0
+            if receipt.failure is not None and self._ill_streak == MOST_ILL:
+                raise _error(receipt.failure)
         self._receipts.update((receipt.path, receipt) for receipt in receipts)
         self.counts = self.counts.with_receipts(receipts)
 

@@ -15,13 +15,11 @@ from ledger.records import Action, Condition, EntryFailure, Kind, PlanEntry, Rec
 from mover import measures
 from mover.buffers import BufferPool
 from mover.measures import EffortMeter
+from mover.parts import SMALL_FILE_BYTES
 from service.backoff import Backoff
 from service.retry import call_with_retry
 from stores.base import Attributes, Multipart, RangeRead, Sink, Source, Stat, Stored
 from stores.checksum import Algorithm, Checksum, empty
-
-SMALL_FILE_BYTES = 4 << 20
-"""Files below go in batches: their requests wait longer for the network than for the data."""
 
 REREAD_COUNT = 2
 """How often a range is read again when the sink finds another checksum: memory or wire may have damaged it."""
@@ -52,8 +50,17 @@ class Gear:
 
     def again(self, call: Callable[[], T], meter: EffortMeter) -> T:
         """Returns what `call` returns; makes it again as `backoff` allows while its errors are retryable."""
-        self.pause(0.0)
-        return call_with_retry(call, self.backoff, self.pause, meter.retried)
+
+        def made() -> T:
+            self.pause(0.0)
+            try:
+                return call()
+            except BlockferryError as error:
+                if error.reason == "CHECKSUM_REJECTED":
+                    error.retryable = False  # the same bytes with the same claim: they have to be read again first
+                raise
+
+        return call_with_retry(made, self.backoff, self.pause, meter.retried)
 
 
 def move_entry(gear: Gear, entry: PlanEntry, resume: bool, meter: EffortMeter) -> Receipt:
@@ -281,20 +288,31 @@ def _looks_like(found: Stat, file: Stat) -> bool:
 
 CONCERN_ALL = frozenset(
     {
+        "AUTHENTICATION_REQUIRED",
         "BUCKET_NOT_FOUND",
         "CANCELLED",
+        "CLOCK_SKEWED",
         "CREDENTIALS_MISSING",
         "CREDENTIALS_REFUSED",
+        "NAMENODE_STANDBY",
         "NAMENODE_UNAVAILABLE",
-        "STORE_UNAVAILABLE",
-        "WORKER_LOST",
+        "STORE_BUSY",
+        "STORE_FULL",
+        "TLS_UNTRUSTED",
+        "WRONG_REGION",
     }
 )
 """Reasons that say nothing about one entry: the next one would fail alike."""
 
 
 def concerns_all(error: BlockferryError) -> bool:
-    """True if every other entry would fail in the same way, so that the shard has to be given back."""
+    """True if every other entry would fail in the same way, so that the shard has to be given back.
+
+    A store that does not answer concerns all. One that answers with a fault of its own (5xx, coordinate `code`) may
+    have it with this key only: `shard.py` looks whether others pass.
+    """
+    if error.reason == "STORE_UNAVAILABLE":
+        return "code" not in error.coordinates
     return error.reason in CONCERN_ALL
 
 
