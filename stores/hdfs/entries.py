@@ -10,7 +10,7 @@ from stores.hdfs.blocks import identity
 from stores.hdfs.wire.hdfs_pb2 import FsPermissionProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 
-_FOLDER, _SYMLINK = 1, 3
+_FOLDER, _FILE, _SYMLINK = 1, 2, 3
 _MODE_BITS = 0o7777
 # FsPermissionExtension: how servers before Hadoop 3 say it, who have no `flags`.
 _ENCRYPTED_MODE_BIT = 1 << 13
@@ -74,11 +74,21 @@ def is_folder(entry: ListedEntryProto) -> bool:
     return entry.fileType == _FOLDER
 
 
+def is_file(entry: ListedEntryProto) -> bool:
+    """Returns whether the entry is a file: neither folder nor symbolic link."""
+    return entry.fileType == _FILE
+
+
+def permissions_of(entry: ListedEntryProto) -> int:
+    """Returns the mode without the file type, e.g. 0o1777."""
+    return _mode(entry.permission) & _MODE_BITS
+
+
 def _attributes(entry: ListedEntryProto) -> Attributes:
     return Attributes(
         entry.owner,
         entry.group,
-        _mode(entry.permission) & _MODE_BITS,
+        permissions_of(entry),
         entry.modification_time,
         entry.access_time,
     )

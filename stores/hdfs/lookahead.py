@@ -1,8 +1,8 @@
 """Pages of an HDFS tree, fetched ahead by a few threads: many small folders are listed as fast as one large one.
 
-Memory: at most AHEAD_COUNT first pages, PER_PARENT_COUNT of them in one folder, and one following page for each folder on the way down; each as the bytes of its
-answer (0.4 to 1 MB with locations of 1,000 files). Threads only wait for the network: parsing is done by the caller, so
-that they do not take the interpreter from it.
+Memory: at most AHEAD_COUNT first pages, PER_PARENT_COUNT of them in one folder, and one following page for each folder
+on the way down; each as the bytes of its answer (0.4 to 1 MB with locations of 1,000 files). Threads only wait for the
+network: parsing is done by the caller, so that they do not take the interpreter from it.
 """
 
 from __future__ import annotations

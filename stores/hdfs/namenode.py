@@ -121,7 +121,7 @@ class NameNodeClient:
                 if index != first:
                     with self._lock:
                         self._active = index
-                return bytes(body)
+                return body
         raise _no_active(failures)
 
 

@@ -34,7 +34,8 @@ Fetch = Callable[[bytes], Page]
 def in_name_order(folder: str, fetch: Fetch) -> Iterator[Page]:
     """Yields all entries of a folder in chunks: every name in a chunk is greater than all names of those before.
 
-    Inside a chunk the order is any. After one with `has_more` there may be none all the same. `folder` is what the paths begin with: empty, or with a slash at its end.
+    Inside a chunk the order is any. After one with `has_more` there may be none all the same. `folder` is what the
+    paths begin with: empty, or with a slash at its end.
     """
     yield from _Section(folder, fetch, "", b"", None).chunks(0)
 

@@ -49,7 +49,6 @@ _UNKNOWN = _Meaning("NAMENODE_ERROR", Whose.SOURCE, False, "See the NameNode's l
 
 _MEANINGS = {
     "org.apache.hadoop.security.AccessControlException": _DENIED,
-    "org.apache.hadoop.hdfs.server.namenode.UnsupportedActionException": _DENIED,
     "org.apache.hadoop.security.authorize.AuthorizationException": _DENIED,
     "org.apache.hadoop.fs.ParentNotDirectoryException": _MISSING,
     "org.apache.hadoop.hdfs.protocol.UnresolvedPathException": _Meaning(
@@ -84,18 +83,20 @@ def remote_error(class_name: str, text: str, method: str, namenode: str, path: s
     meaning = _MEANINGS.get(class_name, _UNKNOWN)
     if "SIMPLE authentication is not enabled" in text or "Client cannot authenticate" in text:
         meaning = _NEED_LOGIN
-    coordinates: dict[str, str] = {"host": namenode, "method": method, "java_class": class_name}
-    if path:
-        coordinates["path"] = path
     said = first_line(text) or class_name
     about = f" of {path}" if path and path not in said else ""
-    return BlockferryError(
+    error = BlockferryError(
         meaning.reason,
         f"The NameNode {namenode} refused {method}{about}: {said.rstrip('.')}. {meaning.cure}",
         retryable=meaning.retryable,
         whose=meaning.whose,
-        **coordinates,
+        host=namenode,
+        method=method,
+        java_class=class_name,
     )
+    if path:
+        error.coordinates["path"] = path
+    return error
 
 
 def first_line(text: str) -> str:

@@ -3,7 +3,8 @@
 Each connection carries one call at a time. There are no pings: every call has a deadline, and TCP's keep-alive finds a
 server that is gone. Knows no method of any protocol (that is `namenode`) and no Java class (`remote_errors`).
 
-SASL comes in here: `_log_in` writes the preamble with AuthProtocol.SASL and negotiates (call id -33) before the context.
+SASL comes in at `_log_in`: the preamble then says AuthProtocol.SASL, and the negotiation (call id -33) comes before the
+context.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class RpcPool:
         self._idle: list[RpcConnection] = []
         self._closed = False
 
-    def call(self, method: str, request: Message, path: str = "") -> memoryview:
+    def call(self, method: str, request: Message, path: str = "") -> bytes:
         """Returns the bytes of the response message. Waits for a free connection. `path` is for the error.
 
         Raises:

@@ -54,7 +54,7 @@ class Answer:
 
     call_id: int
     status: Status
-    body: memoryview
+    body: bytes
     class_name: str = ""
     message: str = ""
 
@@ -102,12 +102,12 @@ def frame_size(prefix: bytes | bytearray) -> int:
 
 def answer(frame: bytes | bytearray) -> Answer:
     """Returns what a frame (without its first four bytes) says. Raises FrameError when it says nothing."""
-    view = memoryview(frame).toreadonly()
+    view = memoryview(frame)
     try:
         header_bytes, rest = _take(view)
-        header = rpc_pb2.RpcResponseHeaderProto.FromString(header_bytes)
+        header = rpc_pb2.RpcResponseHeaderProto.FromString(bytes(header_bytes))
         status = Status(header.status)
-        body = _take(rest)[0] if status is Status.SUCCESS else memoryview(b"")
+        body = bytes(_take(rest)[0]) if status is Status.SUCCESS else b""
     except (DecodeError, ValueError) as error:
         raise FrameError(f"no answer of Hadoop RPC {VERSION}: {error}") from error
     return Answer(header.callId, status, body, header.exceptionClassName, header.errorMsg)

@@ -1,0 +1,96 @@
+"""Where the blocks of the files lie that are being read: from the listing first, from the NameNode when that was wrong.
+
+Keeps the blocks of the last `KEPT_COUNT` files, so that the parts of a large file do not parse its layout again (0.9 us
+a block), and so that what was asked anew for one part serves the next ones too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from blockferry.errors import BlockferryError, Whose
+from stores.base import Stat
+from stores.hdfs.blocks import FileBlock, blocks_of
+
+KEPT_COUNT = 64
+
+# Asks the NameNode for the layout of a file (relative path) up to a size in bytes; None: there is no such file.
+AskLayout = Callable[[str, int], bytes | None]
+
+
+class Layouts:
+    """Blocks by file. Thread safe."""
+
+    def __init__(self, ask: AskLayout) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str, int], tuple[FileBlock, ...]] = OrderedDict()
+
+    def blocks(self, file: Stat) -> tuple[FileBlock, ...]:
+        """Returns the file's blocks in order; asks the NameNode if the file comes without a layout.
+
+        Raises:
+            BlockferryError: SOURCE_CHANGED when the file is gone, or is not as long any more.
+        """
+        with self._lock:
+            if (kept := self._kept.get(_key(file))) is not None:
+                self._kept.move_to_end(_key(file))
+                return kept
+        return self._keep(file, file.layout) if file.layout else self.renew(file)
+
+    def renew(self, file: Stat) -> tuple[FileBlock, ...]:
+        """Returns the file's blocks as the NameNode knows them now, with fresh tokens.
+
+        Raises:
+            BlockferryError: SOURCE_CHANGED.
+        """
+        try:
+            layout = self._ask(file.path, file.size_bytes)
+        except BlockferryError as error:
+            if error.reason == "NOT_FOUND":
+                raise _changed(file, "was deleted or renamed") from error
+            raise
+        if layout is None:
+            raise _changed(file, "was deleted or renamed")
+        return self._keep(file, layout)
+
+    def renewed(self, file: Stat, block: FileBlock) -> FileBlock:
+        """Returns the same block of the file as the NameNode knows it now.
+
+        Raises:
+            BlockferryError: SOURCE_CHANGED when there is another block now, or another generation of it.
+        """
+        for now in self.renew(file):
+            if now.extent.offset == block.extent.offset:
+                if (now.block_id, now.generation) == (block.block_id, block.generation):
+                    return now
+                found = f"block {now.block_id} of generation {now.generation}"
+                expected = f"block {block.block_id} of generation {block.generation}"
+                raise _changed(file, f"has {found} at {block.extent.offset}, no longer {expected}")
+        raise _changed(file, f"has no block at {block.extent.offset} any more")
+
+    def _keep(self, file: Stat, layout: bytes) -> tuple[FileBlock, ...]:
+        try:
+            blocks = blocks_of(layout, file.size_bytes)
+        except ValueError as error:
+            raise _changed(file, f"is not as it was ({error})") from error
+        with self._lock:
+            self._kept[_key(file)] = blocks
+            while len(self._kept) > KEPT_COUNT:
+                self._kept.popitem(last=False)
+        return blocks
+
+
+def _key(file: Stat) -> tuple[str, str, int]:
+    return file.path, file.version, file.size_bytes
+
+
+def _changed(file: Stat, what: str) -> BlockferryError:
+    return BlockferryError(
+        "SOURCE_CHANGED",
+        f"The file {file.path} {what}: it changed since it was listed. Run again to transfer it as it is now.",
+        whose=Whose.SOURCE,
+        path=file.path,
+    )

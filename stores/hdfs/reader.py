@@ -1,0 +1,192 @@
+"""Ranges of files and their stored sums, out of blocks: over several blocks, over a part of one, over all replicas.
+
+Holds no bytes: what is read goes straight into the caller's view.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from blockferry.errors import BlockferryError, Whose
+from stores.base import Condition, Extent, RangeRead, Stat
+from stores.checksum import Algorithm, Checksum, combine, concatenation, empty
+from stores.hdfs.blocks import BlockSlice, FileBlock, slices
+from stores.hdfs.datanode import BlockSums, DatanodeRead, Datanodes, algorithm_of
+from stores.hdfs.failover import Address, DeadDatanodes, Search, only_replicas, over_replicas
+from stores.hdfs.layouts import Layouts
+from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
+
+T = TypeVar("T")
+
+_REFUSED = {
+    Condition.ENCRYPTED: (
+        "ENCRYPTION_ZONE_UNSUPPORTED",
+        "lies in an encryption zone, and its blocks hold ciphertext: encryption zones are not supported yet",
+    ),
+    Condition.ERASURE_CODED: (
+        "ERASURE_CODING_UNSUPPORTED",
+        "is erasure-coded, and its blocks are striped: erasure-coded files are not supported yet",
+    ),
+}
+
+
+class FileReader:
+    """Reads from DataNodes. Thread safe."""
+
+    def __init__(self, datanodes: Datanodes, layouts: Layouts, report: Callable[[LocatedBlockProto], None]) -> None:
+        """`report` tells the NameNode of corrupt replicas."""
+        self._datanodes = datanodes
+        self._layouts = layouts
+        self._report = report
+        self._dead = DeadDatanodes()
+
+    def extents(self, file: Stat) -> tuple[Extent, ...]:
+        """Returns the file's blocks in order; () for an empty one."""
+        refuse_unreadable(file)
+        return tuple(block.extent for block in self._layouts.blocks(file)) if file.size_bytes else ()
+
+    def claimed_algorithm(self, file: Stat) -> Algorithm:
+        """Returns CRC32 if every block is kept with CRC32, else CRC32C.
+
+        Asks one DataNode per block, with a read of no bytes (its answer names the type of the sums): a file's blocks
+        may differ, and the algorithm must be known before an upload begins. Stops at the first that is not CRC32.
+        """
+        refuse_unreadable(file)
+        if not file.size_bytes:
+            return Algorithm.CRC32C
+        nothing = memoryview(bytearray())
+
+        def ask(address: Address, located: LocatedBlockProto) -> DatanodeRead:
+            return self._datanodes.read(address, located, 0, nothing, Algorithm.CRC32C, allow_unproven=True)
+
+        for block in self._layouts.blocks(file):
+            read = self._over_replicas(Search(file, block, block.extent.offset), ask)
+            if algorithm_of(read.crc_type) is not Algorithm.CRC32:
+                return Algorithm.CRC32C
+        return Algorithm.CRC32
+
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
+        """See `Source.read_into`.
+
+        Raises:
+            BlockferryError: SOURCE_CORRUPT, SOURCE_UNAVAILABLE (retryable), SOURCE_CHANGED,
+                ENCRYPTION_ZONE_UNSUPPORTED, ERASURE_CODING_UNSUPPORTED.
+        """
+        parts: list[tuple[Checksum, int]] = [(empty(algorithm), 0)]
+        proven, retry_count, done = True, 0, 0
+        for piece in self._slices(file, offset, len(view)):
+            target = view[done : done + piece.size]
+            read = self._read_slice(file, offset + done, piece, target, algorithm)
+            parts.append((read.checksum, piece.size))
+            proven, retry_count, done = proven and read.proven, retry_count + read.retry_count, done + piece.size
+        return RangeRead(concatenation(parts), proven, retry_count)
+
+    def stored_checksum(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
+        """See `Source.stored_checksum`. DataNodes combine what they store; where a range begins or ends inside a chunk
+        they read that chunk."""
+        parts: list[tuple[Checksum, int]] = [(empty(algorithm), 0)]
+        for piece in self._slices(file, offset, size):
+            checksum = self._stored_slice(file, piece, algorithm)
+            if checksum is None:
+                return None
+            parts.append((checksum, piece.size))
+        return concatenation(parts)
+
+    def _slices(self, file: Stat, offset: int, size: int) -> tuple[BlockSlice, ...]:
+        refuse_unreadable(file)
+        if not size:
+            return ()
+        try:
+            return slices(self._layouts.blocks(file), offset, size)
+        except ValueError as error:
+            raise BlockferryError(
+                "RANGE_OUTSIDE_FILE",
+                f"{file.path} has {file.size_bytes} bytes: {size} from {offset} on cannot be read.",
+                path=file.path,
+                offset=offset,
+            ) from error
+
+    def _read_slice(
+        self, file: Stat, offset: int, piece: BlockSlice, view: memoryview, algorithm: Algorithm
+    ) -> RangeRead:
+        """Reads from the first replica that proves its bytes; without any, from one that has no sums."""
+        search = Search(file, piece.block, offset)
+
+        def read(address: Address, located: LocatedBlockProto) -> DatanodeRead:
+            return self._datanodes.read(address, located, piece.offset, view, algorithm)
+
+        def read_unproven(address: Address, located: LocatedBlockProto) -> DatanodeRead:
+            return self._datanodes.read(address, located, piece.offset, view, algorithm, allow_unproven=True)
+
+        try:
+            done = self._over_replicas(search, read)
+        except BlockferryError as error:
+            if error.reason != "SOURCE_UNVERIFIED":
+                raise
+            done = self._over_replicas(search, read_unproven)
+        self._report_corrupt(search)
+        return RangeRead(done.checksum, done.proven, len(search.failures))
+
+    def _stored_slice(self, file: Stat, piece: BlockSlice, algorithm: Algorithm) -> Checksum | None:
+        end = piece.offset + piece.size
+        if piece.offset and piece.offset % piece.size == 0:
+            # One question instead of two: the sums of all stripes of this size, of which ours is the last.
+            sums = self._sums(file, piece.block, end, piece.size)
+            if sums.stripes and algorithm_of(sums.crc_type) is algorithm:
+                return Checksum(algorithm, sums.stripes[-1])
+        whole = self._crc_until(file, piece.block, end, algorithm)
+        before = self._crc_until(file, piece.block, piece.offset, algorithm)
+        if whole is None or before is None:
+            return None
+        # whole = shifted before XOR ours, and combine() shifts and XORs: applied to `whole` it gives ours back.
+        return combine(before, whole, piece.size)
+
+    def _crc_until(self, file: Stat, block: FileBlock, end: int, algorithm: Algorithm) -> Checksum | None:
+        if not end:
+            return empty(algorithm)
+        sums = self._sums(file, block, end, 0)
+        if sums.crc is None or algorithm_of(sums.crc_type) is not algorithm:
+            return None
+        return Checksum(algorithm, sums.crc)
+
+    def _sums(self, file: Stat, block: FileBlock, size_bytes: int, stripe_bytes: int) -> BlockSums:
+        """Returns the sums of the first replica that keeps any; if none does, what the last one said."""
+        without: list[BlockSums] = []
+
+        def ask(address: Address, located: LocatedBlockProto) -> BlockSums:
+            sums = self._datanodes.block_sums(address, located, size_bytes, stripe_bytes)
+            if sums.crc is None:
+                without.append(sums)
+                raise BlockferryError("SOURCE_UNVERIFIED", "It keeps no sums for the block.", whose=Whose.SOURCE)
+            return sums
+
+        try:
+            return self._over_replicas(Search(file, block, block.extent.offset), ask)
+        except BlockferryError as error:
+            if error.reason != "SOURCE_UNVERIFIED":
+                raise
+            return without[-1]
+
+    def _over_replicas(self, search: Search, operate: Callable[[Address, LocatedBlockProto], T]) -> T:
+        return over_replicas(search, self._dead, self._layouts.renewed, operate)
+
+    def _report_corrupt(self, search: Search) -> None:
+        """Reports what differed, after another replica was good. When all differ, it may be us: as Hadoop's own client
+        we report nothing then. A report that does not arrive changes nothing for the reader."""
+        if corrupt := search.hosts("CHECKSUM_MISMATCH"):
+            with contextlib.suppress(BlockferryError):
+                self._report(only_replicas(search.block.located, corrupt))
+
+
+def refuse_unreadable(file: Stat) -> None:
+    """Raises for files whose blocks are not their content: ENCRYPTION_ZONE_UNSUPPORTED, ERASURE_CODING_UNSUPPORTED."""
+    if refusal := _REFUSED.get(file.condition):
+        reason, what = refusal
+        raise BlockferryError(
+            reason,
+            f"{file.path} {what}. Leave it out, or copy it to an ordinary folder first.",
+            whose=Whose.CALLER,
+            path=file.path,
+        )

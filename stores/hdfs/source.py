@@ -1,0 +1,139 @@
+"""HDFS as a source: one root folder, or one file, of a cluster. Joins the NameNode's answers and the DataNodes' blocks.
+
+Holds the connections and nothing of the tree. Never writes to HDFS but for reports of corrupt replicas.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+
+from blockferry.errors import BlockferryError, Whose
+from stores.base import Check, ClaimProbe, Extent, RangeRead, Stat
+from stores.checksum import Algorithm, Checksum
+from stores.hdfs import entries
+from stores.hdfs.datanode import Datanodes
+from stores.hdfs.layouts import Layouts
+from stores.hdfs.lookahead import PagesAhead
+from stores.hdfs.namenode import NameNodeClient
+from stores.hdfs.probe import check_location
+from stores.hdfs.reader import FileReader
+from stores.hdfs.tree import walk
+from stores.hdfs.wire.listing_pb2 import ListedEntryProto
+from stores.location import HdfsLocation
+
+
+class HdfsSource:
+    """A `Source` and `Prober`. Thread safe; connections are opened by the first call that needs one.
+
+    Memory: a listing holds what `lookahead` says; a read holds nothing but its connection.
+    """
+
+    def __init__(self, location: HdfsLocation, timeout_s: float = 60.0) -> None:
+        """Opens nothing yet. `timeout_s` is for each call, and for each time that a DataNode sends nothing.
+
+        Raises:
+            BlockferryError: INVALID_NAMENODE.
+        """
+        self.location = location
+        self._root = location.root.rstrip("/")
+        self._is_file: bool | None = None
+        self._namenode = NameNodeClient(location.namenodes, location.user or getpass.getuser(), timeout_s)
+        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", timeout_s)
+        self._reader = FileReader(self._datanodes, Layouts(self._ask_layout), self._namenode.report_bad_blocks)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._namenode.close()
+        self._datanodes.close()
+
+    def list_tree(self, after: str = "") -> Iterator[Stat]:
+        """See `Lister.list_tree`; entries come with attributes, version, layout and condition.
+
+        Raises:
+            BlockferryError: NOT_FOUND for the root; LIST_FAILED when a folder is gone while the tree is listed;
+                ACCESS_DENIED, NAMENODE_UNAVAILABLE, and other words of the NameNode.
+        """
+        root = self._namenode.get_file_info(self._root or "/")
+        if root is None:
+            raise self._missing_root()
+        if not entries.is_folder(root):
+            name = self._root.rpartition("/")[2]
+            if name > after:
+                yield self._file_stat(name, self._root, root)
+            return
+        pages = PagesAhead(self._fetch_page, self._absolute)
+        try:
+            yield from walk(pages, after)
+        finally:
+            pages.close()
+
+    def stat(self, path: str) -> Stat | None:
+        """See `Lister.stat`. Of a file also its layout, with two calls; the version is that of a listing."""
+        absolute = self._absolute(path)
+        try:
+            entry = self._namenode.get_file_info(absolute)
+        except BlockferryError as error:
+            if error.reason == "NOT_FOUND":  # a folder on the way is a file now
+                return None
+            raise
+        if entry is None or entries.is_folder(entry) != path.endswith("/"):
+            return None
+        return entries.folder_stat(path, entry) if entries.is_folder(entry) else self._file_stat(path, absolute, entry)
+
+    def extents(self, file: Stat) -> tuple[Extent, ...]:
+        """See `Source.extents`."""
+        return self._reader.extents(file)
+
+    def claimed_algorithm(self, file: Stat) -> Algorithm:
+        """See `Source.claimed_algorithm`. Asks one DataNode for each block until one is not CRC32."""
+        return self._reader.claimed_algorithm(file)
+
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
+        """See `Source.read_into`."""
+        return self._reader.read_into(file, offset, view, algorithm)
+
+    def stored_checksum(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
+        """See `Source.stored_checksum`."""
+        return self._reader.stored_checksum(file, offset, size, algorithm)
+
+    def checks(self, write: bool) -> tuple[Check, ...]:
+        """See `Prober.checks`. A source is not written to, whatever `write` says."""
+        return check_location(self.location, self._namenode)
+
+    def probe_claims(self) -> ClaimProbe:
+        """A source takes no claims."""
+        return ClaimProbe(trusted=True)
+
+    def _absolute(self, path: str) -> str:
+        """Returns the path in HDFS; the root's own for the file's name where the root is one file."""
+        if path and path == self._root.rpartition("/")[2] and self._root_is_file():
+            return self._root
+        return f"{self._root}/{path}".rstrip("/") or "/"
+
+    def _root_is_file(self) -> bool:
+        """Asks only once whether it is, and only when an entry has the root's name."""
+        if self._is_file is None:
+            root = self._namenode.get_file_info(self._root or "/")
+            self._is_file = root is not None and not entries.is_folder(root)
+        return self._is_file
+
+    def _fetch_page(self, folder: str, start_after: bytes) -> bytes:
+        return self._namenode.listing_frame(self._absolute(folder), start_after)
+
+    def _file_stat(self, path: str, absolute: str, entry: ListedEntryProto) -> Stat:
+        layout = self._namenode.get_block_locations(absolute, entry.length) if entries.is_file(entry) else None
+        return entries.file_stat(path, entry.fileType, entry, layout or b"")
+
+    def _ask_layout(self, path: str, size_bytes: int) -> bytes | None:
+        return self._namenode.get_block_locations(self._absolute(path), size_bytes)
+
+    def _missing_root(self) -> BlockferryError:
+        return BlockferryError(
+            "NOT_FOUND",
+            f"{self.location.uri} does not exist. Check the path, and that the NameNode is that of the right cluster.",
+            whose=Whose.CALLER,
+            path=self._root or "/",
+            host=",".join(self.location.namenodes),
+        )
