@@ -7,6 +7,7 @@ stores the former in one transaction and then carries the latter out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from scheduler import shards
@@ -30,7 +31,7 @@ from scheduler.events import (
     Started,
 )
 from scheduler.failures import PhaseFailure, entry_count, merged
-from scheduler.machine import Execution, State, outcome, step, verifies
+from scheduler.machine import Execution, State, commands_to_resume, outcome, step, verifies
 from scheduler.phases import PENDING_PHASES, PhaseTimes, phases_after
 from scheduler.shards import Shard, Tries
 
@@ -240,3 +241,11 @@ def error_of(record: ExecutionRecord) -> tuple[str, str]:
         worst = record.failures[0]
         detail += f"; the most frequent reason is {worst.reason} ({worst.failure_count:,}): {worst.message}"
     return "FILES_FAILED", detail
+
+
+def resumed(record: ExecutionRecord, known: Iterable[Shard]) -> tuple[Command, ...]:
+    """Returns everything that is to be done after a restart: what was under way is begun again."""
+    commands = commands_to_resume(record.execution)
+    if record.execution.final or record.execution.ending is not None:
+        return commands
+    return (*commands, *shards.resumed(known))

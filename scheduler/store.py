@@ -111,6 +111,12 @@ class Store:
                 _remember(connection, request, location.name, location.create_ms)
         return self.location(earlier or location.name)
 
+    def refuse_double_location(self, name: str, request: RequestId, now_ms: int) -> None:
+        """Raises what `create_location` would raise."""
+        with self._transaction() as connection:
+            if _earlier(connection, request, now_ms) is None:
+                _refuse_double(connection, LOCATIONS, name)
+
     def location(self, name: str) -> StoredResource:
         """Returns a location. Raises LOCATION_NOT_FOUND."""
         with self._transaction() as connection:
@@ -141,6 +147,12 @@ class Store:
                 connection.execute(insert(TASKS).values(**row))
                 _remember(connection, request, name, create_ms)
         return self.task(earlier or name)
+
+    def refuse_double_task(self, name: str, request: RequestId, now_ms: int) -> None:
+        """Raises what `create_task` would raise."""
+        with self._transaction() as connection:
+            if _earlier(connection, request, now_ms) is None:
+                _refuse_double(connection, TASKS, name)
 
     def task(self, name: str) -> StoredTask:
         """Returns a task. Raises TASK_NOT_FOUND."""
