@@ -120,13 +120,20 @@ def _internal(method: str, error: Exception) -> BlockferryError:
     return BlockferryError("INTERNAL", text, method=method)
 
 
-async def serve(service: str, listen: str, register: Callable[[grpc.aio.Server], Sequence[str]]) -> None:
+async def serve(
+    service: str,
+    listen: str,
+    register: Callable[[grpc.aio.Server], Sequence[str]],
+    on_drain: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Runs a service until SIGTERM or SIGINT, then lets open calls end for `DRAIN_S` at most.
 
     Args:
         service: its name, e.g. `mover`.
         listen: `HOST:PORT`; port 0 takes a free one. The address is written to the log.
         register: adds the servicers and returns their full names, for health and reflection.
+        on_drain: called when the service was asked to end, before open calls are waited for: ends those that would
+            not end by themselves.
 
     Raises:
         BlockferryError: ADDRESS_IN_USE.
@@ -145,6 +152,8 @@ async def serve(service: str, listen: str, register: Callable[[grpc.aio.Server],
     await _until_asked_to_end()
     LOG.info('action="drain" service=%s', service)
     await states.enter_graceful_shutdown()
+    if on_drain is not None:
+        await on_drain()
     await server.stop(DRAIN_S)
     telemetry.shutdown()
 
