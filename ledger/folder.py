@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,16 @@ from pyarrow import fs
 from blockferry.errors import BlockferryError, Whose
 
 
+def shown(text: str) -> str:
+    """Returns a text without the keys and parameters of the URIs in it: they can hold secrets."""
+    return re.sub(r"\?\S*", "", re.sub(r"://[^@/\s]*@", "://", text))
+
+
 class Folder:
     """A folder by absolute path or URI. On local disks a file is written beside its place, synced and renamed; object
     stores show an object only when it is complete."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/") or "/"
         try:
             self._fs, self._root = fs.FileSystem.from_uri(uri)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -28,15 +33,16 @@ class Folder:
                 "LEDGER_URI_INVALID",
                 "the folder is neither an absolute path nor a URI that pyarrow knows; give one of them",
                 whose=Whose.CALLER,
-                path=uri,
-                detail=error,
+                path=shown(uri),
+                detail=shown(str(error)),
             ) from error
         self._root = self._root.rstrip("/")
         self._is_local = isinstance(self._fs, fs.LocalFileSystem)
 
-    def place(self, name: str) -> str:
-        """Returns the full path of a file, as people are told it."""
-        return f"{self.uri.rstrip('/')}/{name}"
+    def place(self, name: str = "") -> str:
+        """Returns the full path of a file, or of the folder, as people are told it: without keys and parameters."""
+        scheme = "" if self._is_local else f"{self._fs.type_name}://"
+        return scheme + (f"{self._root}/{name}" if name else self._root)
 
     def write(self, name: str, content: pa.Buffer | bytes) -> None:
         """Writes a file whole, over an older one of that name. Raises OSError."""

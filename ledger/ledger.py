@@ -37,7 +37,6 @@ class Ledger:
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
         self.folder = Folder(uri)
 
     def write_plan(self, shard: str, entries: Iterable[PlanEntry]) -> None:

@@ -26,7 +26,7 @@ from pyarrow import parquet
 
 from blockferry.errors import BlockferryError
 from ledger.failures import FailureTally
-from ledger.folder import Folder
+from ledger.folder import Folder, shown
 from ledger.ledger import Ledger
 from ledger.outcomes import FailedPhase, Outcome, Result, outcomes
 from ledger.records import Action
@@ -86,9 +86,10 @@ def write_report(
         files = _write_files(ledger, folder, summary, shards, on_shard)
     if not also_uri:
         return folder.place(FOLDER)
-    with _named_place(also_uri):
-        _copy(folder, files, Folder(also_uri))
-    return also_uri
+    with _named_place(shown(also_uri)):
+        target = Folder(also_uri)
+        _copy(folder, files, target)
+    return target.place()
 
 
 @contextmanager

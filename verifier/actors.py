@@ -55,10 +55,12 @@ class ProverActor:
             telemetry.flush()  # a process that is killed takes with it what it has not sent
 
     # In the default group, which has a thread of its own: it waits for no batch.
+    @ray.method
     def cancel(self, batch_id: str) -> None:
         """Stops a batch soon."""
         self._crew.cancel(batch_id)
 
+    @ray.method
     def pid(self) -> int:
         """Returns the process id."""
         return os.getpid()
@@ -152,7 +154,7 @@ def _start(count: int) -> tuple[ActorHandle[ProverActor], ...]:
     settings = {name: value for name, value in os.environ.items() if name.startswith(_SETTINGS)}
     # Ray's types know the options of functions only.
     actor_class = cast("ActorClass[ProverActor]", ray.remote(**_ACTOR_OPTIONS)(ProverActor))  # type: ignore[call-overload]
-    actors = tuple(actor_class.remote(settings) for _ in range(count))
+    actors = tuple(cast("ActorHandle[ProverActor]", actor_class.remote(settings)) for _ in range(count))
     ray.get([actor.pid.remote() for actor in actors], timeout=120)
     return actors
 
