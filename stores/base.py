@@ -209,6 +209,10 @@ class Sink(Lister, Protocol):
         """Raises INVALID_KEY when the sink cannot hold `path` byte for byte. Asks nobody."""
         ...
 
+    def close(self) -> None:
+        """Closes every connection."""
+        ...
+
 
 class Multipart(Protocol):
     """A sink's uploads in parts. Implemented by the same object as `Sink`."""

@@ -78,7 +78,9 @@ class StoreShelf:
     def _close_unused(self, keep_count: int) -> None:
         unused = [ends for ends, pair in self._pairs.items() if pair.user_count == 0]
         for ends in unused[: max(0, len(unused) - keep_count)]:
-            self._pairs.pop(ends).source.close()
+            pair = self._pairs.pop(ends)
+            pair.source.close()
+            pair.sink.close()
 
 
 class Crew:
