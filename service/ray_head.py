@@ -40,6 +40,7 @@ def _start(cpu_count: int, folder: str) -> None:
     import ray
 
     ray.init(
+        "local",
         _node_ip_address="127.0.0.1",
         _temp_dir=folder,
         num_cpus=cpu_count,

@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -32,10 +32,11 @@ _QUIET = ("/grpc.health.", "/grpc.reflection.")
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-Call = grpc.aio.ServicerContext[Request, Response]
-Unary = Callable[[Request, Call[Request, Response]], Awaitable[Response]]
-Stream = Callable[[Request, Call[Request, Response]], AsyncIterator[Response]]
-Handler = grpc.RpcMethodHandler[Request, Response]
+if TYPE_CHECKING:  # generic only in grpc's type stubs
+    Call = grpc.aio.ServicerContext[Request, Response]
+    Unary = Callable[[Request, Call[Request, Response]], Awaitable[Response]]
+    Stream = Callable[[Request, Call[Request, Response]], AsyncIterator[Response]]
+    Handler = grpc.RpcMethodHandler[Request, Response]
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -54,13 +55,13 @@ class Guard(grpc.aio.ServerInterceptor):
         # grpc's type stubs give asyncio handlers the types of synchronous ones.
         headers = {key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)}
         if handler.response_streaming:
-            stream = _guard_stream(cast(Stream[Request, Response], handler.unary_stream), method, headers)
+            stream = _guard_stream(cast("Stream[Request, Response]", handler.unary_stream), method, headers)
             return grpc.unary_stream_rpc_method_handler(
                 cast(Callable[[Request, grpc.ServicerContext], Iterator[Response]], stream),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
-        unary = _guard_unary(cast(Unary[Request, Response], handler.unary_unary), method, headers)
+        unary = _guard_unary(cast("Unary[Request, Response]", handler.unary_unary), method, headers)
         return grpc.unary_unary_rpc_method_handler(
             cast(Callable[[Request, grpc.ServicerContext], Response], unary),
             handler.request_deserializer,
