@@ -1,0 +1,74 @@
+"""Objects as HTTP headers: what goes along with a put, and what a HEAD says. PURE. Header names in small letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from stores.base import Attributes, Kind, Stat, Stored
+from stores.checksum import Algorithm, Checksum
+from stores.object_metadata import from_metadata, to_metadata
+
+_META = "x-amz-meta-"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def kind_of(path: str) -> Kind:
+    """Returns what a path is at S3: a folder ends with a slash."""
+    return Kind.FOLDER if path.endswith("/") else Kind.FILE
+
+
+def metadata_headers(path: str, attributes: Attributes) -> dict[str, str]:
+    """Returns the headers that carry the attributes of a path."""
+    return {_META + name: value for name, value in to_metadata(attributes, kind_of(path)).items()}
+
+
+def claim_headers(claim: Checksum) -> dict[str, str]:
+    """Returns the header that claims a checksum."""
+    return {claim_header(claim.algorithm): claim.base64}
+
+
+def claim_header(algorithm: Algorithm) -> str:
+    """Returns the name of the header that carries a checksum."""
+    return f"x-amz-checksum-{algorithm.value.lower()}"
+
+
+def stored_of(headers: Mapping[str, str]) -> Stored:
+    """Returns what the answer to a put says."""
+    return Stored(headers.get("etag", "").strip('"'), headers.get("x-amz-version-id", ""))
+
+
+def stat_of(path: str, headers: Mapping[str, str]) -> Stat:
+    """Returns the entry that a HEAD with checksum mode describes. Raises ValueError for an answer that is none."""
+    metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
+    folder = kind_of(path) is Kind.FOLDER
+    modified = parsedate_to_datetime(headers.get("last-modified", ""))
+    return Stat(
+        path,
+        kind_of(path),
+        0 if folder else int(headers.get("content-length", "")),
+        (modified - _EPOCH) // timedelta(milliseconds=1),
+        from_metadata(metadata),
+        headers.get("etag", "").strip('"'),
+        checksum=whole_checksum(headers),
+    )
+
+
+def whole_checksum(headers: Mapping[str, str]) -> Checksum | None:
+    """Returns the checksum of the whole content, None where the store keeps none.
+
+    Only one of type FULL_OBJECT counts. A store that names no type (SeaweedFS after a put) is believed when the ETag
+    is not that of an upload in parts, which ends with `-` and their number; a checksum of checksums ends so as well.
+    """
+    kind = headers.get("x-amz-checksum-type", "")
+    in_parts = "-" in headers.get("etag", "")
+    if kind != "FULL_OBJECT" and (kind or in_parts):
+        return None
+    for algorithm in Algorithm:
+        if text := headers.get(claim_header(algorithm), ""):
+            try:
+                return Checksum.from_base64(algorithm, text)
+            except ValueError:
+                return None
+    return None

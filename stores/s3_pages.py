@@ -1,0 +1,161 @@
+"""One page of ListObjectsV2: how it is asked for, and what its XML says. Holds no order of pages (`stores.s3_listing`).
+
+boto3 asks for URL-encoded keys and decodes `+` as a space; SeaweedFS writes the space of a folder's name as `%20` but
+its `+` as `+`, and versitygw does not encode. So keys are asked for as they are. Only when such a page is no XML (a key
+has control characters, which other tools can have written) is it asked for again, URL-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
+
+from stores.base import Kind, Stat
+from stores.naming import path_of
+from stores.s3_wire import Ask, Wire, xml_of
+
+PAGE_KEYS = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page. All paths are relative to the location's prefix.
+
+    Attributes:
+        folder: only what is below it; empty for everything.
+        start_after: only paths greater than that.
+        token: continuation token of the page before.
+        delimiter: a slash to be told the subfolders instead of what is in them.
+    """
+
+    folder: str = ""
+    start_after: str = ""
+    token: str = ""
+    delimiter: str = ""
+    max_keys: int = PAGE_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page holds, in the store's order. Paths are relative to the location's prefix.
+
+    Attributes:
+        entries: objects, without the marker object of the prefix itself.
+        folders: common prefixes, each ending with the delimiter.
+        token: continuation token of the next page; empty where the store gives none.
+        truncated: another page follows.
+    """
+
+    entries: tuple[Stat, ...]
+    folders: tuple[str, ...]
+    token: str
+    truncated: bool
+
+    def following(self, request: PageRequest) -> PageRequest:
+        """Returns what asks for the page after this one, which `request` asked for. Raises ValueError when the store
+        says that there is one but not where: going on would repeat this page for ever."""
+        last = max((*(entry.path for entry in self.entries[-1:]), *self.folders[-1:]), default="")
+        stuck = self.token == request.token if self.token else last <= request.start_after
+        if stuck:
+            raise ValueError("it is truncated but does not say where the next one begins")
+        return replace(request, token=self.token, start_after="" if self.token else last)
+
+
+class Pages:
+    """The pages of one bucket below one prefix. For several threads at once."""
+
+    def __init__(self, wire: Wire, prefix: str) -> None:
+        self._wire = wire
+        self._prefix = prefix
+
+    def fetch(self, request: PageRequest) -> tuple[Page, PageRequest | None]:
+        """Returns a page and what asks for the next one, None at the end.
+
+        Raises:
+            BlockferryError: LIST_FAILED, the answer is no whole page; or what the store refused.
+        """
+        try:
+            page = self._parsed(request)
+            return page, page.following(request) if page.truncated else None
+        except (ElementTree.ParseError, ValueError) as error:
+            text = f"A page of the store's listing is broken: {error}."
+            raise self._wire.place.error("LIST_FAILED", text, retryable=True) from error
+
+    def _parsed(self, request: PageRequest) -> Page:
+        try:
+            return parse_page(self._ask(request, encoded=False), self._prefix)
+        except ElementTree.ParseError:
+            return parse_page(self._ask(request, encoded=True), self._prefix, unquote_plus)
+
+    def _ask(self, request: PageRequest, encoded: bool) -> bytes:
+        query = {
+            "list-type": "2",
+            "prefix": self._prefix + request.folder,
+            "start-after": self._prefix + request.start_after if request.start_after else "",
+            "delimiter": request.delimiter,
+            "continuation-token": request.token,
+            "max-keys": str(request.max_keys),
+            "encoding-type": "url" if encoded else "",
+        }
+        return self._wire.send(Ask("GET", query={name: value for name, value in query.items() if value})).body
+
+
+def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str) -> Page:
+    """Returns what a ListBucketResult says. `decode` turns its keys into keys.
+
+    Raises:
+        ValueError: an element is missing or cannot be read, so that the page may not be whole.
+        ElementTree.ParseError: it is no XML.
+    """
+    root = xml_of(body)
+    space = root.tag.removesuffix("ListBucketResult")
+    truncated = root.findtext(f"{space}IsTruncated", "")
+    if space == root.tag or truncated not in ("true", "false"):
+        raise ValueError("it has no ListBucketResult with IsTruncated")
+    contents = _Contents(space, prefix, decode)
+    folders = tuple(contents.path(found, "Prefix") for found in root.iterfind(f"{space}CommonPrefixes"))
+    entries = tuple(map(contents.entry, root.iterfind(f"{space}Contents")))
+    token = root.findtext(f"{space}NextContinuationToken", "")
+    return Page(entries if all(entry.path for entry in entries[:1]) else entries[1:], folders, token,
+                truncated == "true")  # fmt: skip
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """Returns the milliseconds since 1970 UTC."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+class _Contents:
+    """Reads the elements of a page. `space` is the XML namespace in braces, or empty."""
+
+    __slots__ = ("_decode", "_etag", "_key", "_modified", "_prefix", "_size", "_space")
+
+    def __init__(self, space: str, prefix: str, decode: Callable[[str], str]) -> None:
+        self._space = space
+        self._prefix = prefix
+        self._decode = decode
+        self._key, self._size = f"{space}Key", f"{space}Size"
+        self._etag, self._modified = f"{space}ETag", f"{space}LastModified"
+
+    def path(self, found: ElementTree.Element, name: str) -> str:
+        """Returns the relative path in a child element of that name."""
+        key = self._decode(found.findtext(self._space + name, ""))
+        return path_of(self._prefix, key)
+
+    def entry(self, found: ElementTree.Element) -> Stat:
+        """Returns one object. 6 us, which is what a listing costs."""
+        texts = {child.tag: child.text or "" for child in found}
+        path = path_of(self._prefix, self._decode(texts.get(self._key, "")))
+        folder = not path or path.endswith("/")
+        return Stat(
+            path,
+            Kind.FOLDER if folder else Kind.FILE,
+            0 if folder else int(texts.get(self._size, "")),
+            milliseconds_of(datetime.fromisoformat(texts.get(self._modified, ""))),
+            version=texts.get(self._etag, "").strip('"'),
+        )
