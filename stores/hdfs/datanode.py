@@ -42,7 +42,8 @@ class Datanodes:
 
         Args:
             client_name: who reads, for the DataNodes' logs.
-            timeout_s: for connecting, and for each time that nothing moves.
+            timeout_s: for connecting, and for each time that nothing moves; a DataNode that hangs in the middle is
+                given up after at most twice as long.
             connect: gives a connected socket for a host and a port, with SASL done if need be.
         """
         self._client_name = client_name

@@ -70,8 +70,10 @@ def request(operation: int, message: Message) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PacketHeader:
-    """One packet's header. `offset` counts from the block's begin; `crcs_bytes` and `data_bytes` follow the header."""
+    """One packet's header of `header_bytes`, which `crcs_bytes` and `data_bytes` follow. `offset` counts from the
+    block's begin."""
 
+    header_bytes: int
     offset: int
     seqno: int
     last: bool
@@ -106,7 +108,7 @@ def parse_header(header: bytes) -> PacketHeader:
     if message.dataLen < 0 or crcs_bytes < 0:
         raise ValueError(f"a packet of {packet_bytes} bytes cannot hold {message.dataLen} bytes of data")
     return PacketHeader(
-        message.offsetInBlock, message.seqno, message.lastPacketInBlock, int(crcs_bytes), message.dataLen
+        len(header), message.offsetInBlock, message.seqno, message.lastPacketInBlock, int(crcs_bytes), message.dataLen
     )
 
 
@@ -164,7 +166,9 @@ class Layout:
 
 def predict(header: PacketHeader, start: int, end: int, bytes_per_crc: int, crc_bytes: int) -> Layout | None:
     """Returns the layout of the answer that `header` begins; None if later headers cannot be told from it."""
-    if header.offset != start or header.seqno != 0 or header.last or not header.data_bytes:
+    if header.header_bytes != HEADER_BYTES or header.offset != start or header.seqno != 0:
+        return None
+    if header.last or not header.data_bytes:
         return None
     only_packet = header.data_bytes == end - start
     if not only_packet and (header.data_bytes > end - start or header.data_bytes % bytes_per_crc):

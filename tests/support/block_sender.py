@@ -2,7 +2,7 @@
 the code under test (headers by protobuf, one CRC at a time). PURE."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stores.checksum import Algorithm
@@ -13,7 +13,8 @@ from stores.hdfs.wire.datanode_pb2 import PacketHeaderProto
 @dataclass(frozen=True, slots=True)
 class BlockSender:
     """A stored block and how it is sent. `algorithm` None: without sums. `sync_block` makes headers longer than usual;
-    `first_packet_bytes` and `packet_bytes` are whole chunks (what Hadoop always sends) or not."""
+    `first_packet_bytes` and `packet_bytes` are whole chunks (what Hadoop always sends) or not. `damaged` are the bytes
+    on the disk, when they are no longer those whose sums are stored."""
 
     data: bytes
     bytes_per_crc: int = 512
@@ -21,6 +22,7 @@ class BlockSender:
     packet_bytes: int = 65_536
     first_packet_bytes: int = 0
     sync_block: bool = False
+    damaged: bytes = b""
 
     def start(self, offset: int) -> int:
         """Returns where sending begins: at a chunk."""
@@ -52,6 +54,7 @@ class BlockSender:
         if self.sync_block:
             header.syncBlock = False
         message, crcs = header.SerializeToString(), self.crcs(data)
+        data = self.damaged[place : place + len(data)] if self.damaged else data
         return struct.pack(">IH", 4 + len(crcs) + len(data), len(message)) + message + crcs + data
 
     def with_packets(self, packet_bytes: int, first_packet_bytes: int = 0) -> "BlockSender":
@@ -64,8 +67,3 @@ def flipped(data: bytes, place: int, bit: int = 0) -> bytes:
     changed = bytearray(data)
     changed[place] ^= 1 << bit
     return bytes(changed)
-
-
-def cut(packets: Iterable[bytes], size: int) -> bytes:
-    """Returns the first `size` bytes of what is sent."""
-    return b"".join(packets)[:size]

@@ -28,7 +28,7 @@ def header_bytes(offset: int, seqno: int, last: bool, data_bytes: int, crcs_byte
 def test_headers_of_any_kind_are_parsed(offset: int, seqno: int, last: bool, data_bytes: int, crcs_bytes: int) -> None:
     for sync in (False, True):
         raw = header_bytes(offset, seqno, last, data_bytes, crcs_bytes, sync)
-        assert packet.parse_header(raw) == PacketHeader(offset, seqno, last, crcs_bytes, data_bytes)
+        assert packet.parse_header(raw) == PacketHeader(len(raw), offset, seqno, last, crcs_bytes, data_bytes)
         assert packet.message_bytes(raw[:HEADER_BYTES]) == len(raw) - 6
         assert (len(raw) == HEADER_BYTES) is not sync
 
@@ -112,12 +112,13 @@ def test_any_window_of_headers_is_a_slice_of_all(case: tuple[BlockSender, int, i
 @pytest.mark.parametrize(
     "header",
     [
-        PacketHeader(512, 0, False, 4, 512),  # begins elsewhere
-        PacketHeader(0, 1, False, 4, 512),  # not the first
-        PacketHeader(0, 0, True, 0, 0),  # nothing follows
-        PacketHeader(0, 0, False, 8, 700),  # does not end at a chunk, and is not all
-        PacketHeader(0, 0, False, 20, 2048),  # more than was asked for
-        PacketHeader(0, 0, False, 8, 512),  # more sums than chunks
+        PacketHeader(33, 0, 0, False, 4, 512),  # longer than the later ones would be taken for
+        PacketHeader(31, 512, 0, False, 4, 512),  # begins elsewhere
+        PacketHeader(31, 0, 1, False, 4, 512),  # not the first
+        PacketHeader(31, 0, 0, True, 0, 0),  # nothing follows
+        PacketHeader(31, 0, 0, False, 8, 700),  # does not end at a chunk, and is not all
+        PacketHeader(31, 0, 0, False, 20, 2048),  # more than was asked for
+        PacketHeader(31, 0, 0, False, 8, 512),  # more sums than chunks
     ],
 )
 def test_first_headers_that_predict_nothing(header: PacketHeader) -> None:

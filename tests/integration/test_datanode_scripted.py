@@ -1,0 +1,367 @@
+"""The DataNode client against a peer that sends what real ones send only when something is broken or new."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from blockferry.errors import BlockferryError, Whose
+from stores.checksum import Algorithm
+from stores.hashing import checksum_of
+from stores.hdfs.datanode import BlockSums, Datanodes
+from stores.hdfs.wire.datanode_pb2 import (
+    BlockChecksumOptionsProto,
+    BlockOpResponseProto,
+    OpBlockChecksumProto,
+    OpBlockChecksumResponseProto,
+    OpReadBlockProto,
+)
+from stores.hdfs.wire.hdfs_pb2 import ExtendedBlockProto, LocatedBlockProto, TokenProto
+from tests.support.block_sender import BlockSender, flipped
+from tests.support.scripted_datanode import (
+    Reply,
+    Script,
+    ScriptedDatanode,
+    Then,
+    header_size,
+    read_answer,
+    refusing,
+    response,
+    sound,
+)
+
+DATA = random.Random(1).randbytes(300_000)
+SENDER = BlockSender(DATA)
+CASTAGNOLI = Algorithm.CRC32C
+
+
+def located(size_bytes: int = len(DATA)) -> LocatedBlockProto:
+    return LocatedBlockProto(
+        b=ExtendedBlockProto(poolId="BP-1", blockId=42, generationStamp=1, numBytes=size_bytes),
+        offset=0,
+        corrupt=False,
+        blockToken=TokenProto(identifier=b"", password=b"", kind="", service=""),
+    )
+
+
+@contextmanager
+def serving(script: Script, timeout_s: float = 20.0) -> Iterator[tuple[ScriptedDatanode, Datanodes]]:
+    datanodes = Datanodes("test", timeout_s)
+    with ScriptedDatanode(script) as server:
+        try:
+            yield server, datanodes
+        finally:
+            datanodes.close()
+
+
+def read_all(server: ScriptedDatanode, datanodes: Datanodes, offset: int = 0, size: int = len(DATA)) -> bytes:
+    """Reads a range, checks the checksum that is returned, and returns the bytes."""
+    memory = bytearray(size)
+    found = datanodes.read(server.address, located(), offset, memoryview(memory), CASTAGNOLI)
+    assert found.checksum == checksum_of(CASTAGNOLI, bytes(memory))
+    assert found.proven
+    return bytes(memory)
+
+
+def failure_of(script: Script, timeout_s: float = 20.0) -> tuple[BlockferryError, ScriptedDatanode]:
+    with serving(script, timeout_s) as (server, datanodes):
+        with pytest.raises(BlockferryError) as caught:
+            read_all(server, datanodes)
+        wait_until(lambda: server.operation_count > 0)
+        return caught.value, server
+
+
+def wait_until(fact: Callable[[], bool], deadline_s: float = 10.0) -> None:
+    end = time.monotonic() + deadline_s
+    while not fact():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.005)
+
+
+# ---- packets of every size ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first_packet_bytes", [0, 512, 1024, 8192])
+@pytest.mark.parametrize("packet_bytes", [512, 4096, 65_536, 1 << 20])
+def test_packets_of_any_whole_chunks_even_a_different_first(packet_bytes: int, first_packet_bytes: int) -> None:
+    sender = SENDER.with_packets(packet_bytes, first_packet_bytes)
+    # A wrong prediction may show only when bytes do not come: hence the short time limit.
+    with serving(sound(sender), timeout_s=0.2) as (server, datanodes):
+        assert read_all(server, datanodes) == DATA
+        assert read_all(server, datanodes, 1000, 100_001) == DATA[1000:101_001]
+        wait_until(lambda: server.statuses[-1:] == [6])
+
+
+def test_headers_that_are_longer_than_usual() -> None:
+    sender = BlockSender(DATA, sync_block=True)
+    with serving(sound(sender)) as (server, datanodes):
+        assert read_all(server, datanodes, 777, 99_999) == DATA[777:100_776]
+        assert server.operation_count == 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_reads(seed: int) -> None:
+    source = random.Random(seed)
+    bytes_per_crc = source.choice([64, 512, 1536, 4096, 1 << 20])
+    data = source.randbytes(source.randint(1, 400_000))
+    stored, wanted = source.choice([*Algorithm, None]), source.choice(list(Algorithm))
+    packet_bytes = bytes_per_crc * source.randint(1, max(65_536 // bytes_per_crc, 1))
+    sender = BlockSender(data, bytes_per_crc, stored, packet_bytes)
+    with serving(sound(sender)) as (server, datanodes):
+        for _ in range(5):
+            offset = source.randint(0, len(data))
+            size = source.randint(0, len(data) - offset)
+            memory = bytearray(b"\xaa" * (size + 2))
+            view = memoryview(memory)[1:-1]
+            found = datanodes.read(server.address, located(len(data)), offset, view, wanted, allow_unproven=True)
+            assert found.checksum == checksum_of(wanted, data[offset : offset + size])
+            assert bytes(memory) == b"\xaa" + data[offset : offset + size] + b"\xaa"
+            assert found.proven == (stored is not None)
+        assert server.connection_count == 1
+        assert server.operation_count == 5
+
+
+def test_a_block_that_grows_while_it_is_read() -> None:
+    """An open file: the replica is longer than the NameNode said, so that the last chunk is longer than predicted."""
+    with serving(sound(SENDER)) as (server, datanodes):
+        memory = bytearray(1000)
+        found = datanodes.read(server.address, located(1000), 0, memoryview(memory), CASTAGNOLI)
+        assert memory == DATA[:1000]
+        assert found.checksum == checksum_of(CASTAGNOLI, DATA[:1000])
+
+
+# ---- damage ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [0, 511, 512, 65_535, 65_536, 200_000, len(DATA) - 1])
+def test_a_flipped_data_bit_names_its_chunk_and_tells_the_datanode(place: int) -> None:
+    error, server = failure_of(sound(BlockSender(DATA, damaged=flipped(DATA, place, 3))))
+    assert (error.reason, error.whose, error.retryable) == ("CHECKSUM_MISMATCH", Whose.SOURCE, False)
+    assert error.coordinates["offset"] == str(place - place % 512)
+    assert error.coordinates["block_id"] == "42"
+    assert error.coordinates["host"].startswith("127.0.0.1:")
+    wait_until(lambda: server.statuses == [2])
+
+
+def test_a_flipped_bit_in_a_stored_sum_is_found() -> None:
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        return Reply(flipped(read_answer(SENDER, request), header_size(SENDER, request) + 31 + 4 * 5))
+
+    error, _ = failure_of(script)
+    assert error.reason == "CHECKSUM_MISMATCH"
+    assert error.coordinates["offset"] == str(512 * 5)
+
+
+def test_a_damaged_chunk_beside_the_wanted_bytes_is_found_too() -> None:
+    """Whole chunks are verified: a bit before the first wanted byte of its chunk counts."""
+
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        first_byte = header_size(SENDER, request) + 31 + 4 * 2  # two chunks: [512, 1536)
+        return Reply(flipped(read_answer(SENDER, request), first_byte))
+
+    with serving(script) as (server, datanodes):
+        with pytest.raises(BlockferryError, match="do not match the checksum"):
+            read_all(server, datanodes, 600, 700)
+
+
+def test_no_sums_are_refused_unless_allowed() -> None:
+    with serving(sound(BlockSender(DATA, algorithm=None))) as (server, datanodes):
+        memory = bytearray(len(DATA))
+        with pytest.raises(BlockferryError) as caught:
+            datanodes.read(server.address, located(), 0, memoryview(memory), CASTAGNOLI)
+        assert (caught.value.reason, caught.value.retryable) == ("SOURCE_UNVERIFIED", False)
+        found = datanodes.read(server.address, located(), 0, memoryview(memory), CASTAGNOLI, allow_unproven=True)
+        assert (found.proven, found.crc_type, found.checksum) == (False, 0, checksum_of(CASTAGNOLI, DATA))
+        wait_until(lambda: server.statuses == [0])
+
+
+# ---- refusals, losses, silence --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(1, "REPLICA_MISSING"), (3, "REPLICA_MISSING"), (5, "TOKEN_REFUSED"), (99, "REPLICA_MISSING")],
+)
+def test_a_refusal_has_its_reason_and_the_datanodes_words(status: int, reason: str) -> None:
+    error, _ = failure_of(refusing(status, "BlockId 42 is not valid."))
+    assert (error.reason, error.retryable) == (reason, False)
+    assert "BlockId 42 is not valid." in error.message
+
+
+@pytest.mark.parametrize("sent_bytes", [0, 1, 5, 40, 100, 70_000, 250_000])
+def test_a_connection_that_is_lost_anywhere_can_be_tried_again(sent_bytes: int) -> None:
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        return Reply(read_answer(SENDER, request)[:sent_bytes], Then.CLOSE)
+
+    error, _ = failure_of(script)
+    assert (error.reason, error.retryable, error.whose) == ("DATANODE_UNAVAILABLE", True, Whose.SOURCE)
+
+
+@pytest.mark.parametrize("sent_bytes", [0, 40, 70_000, 250_000])
+def test_a_datanode_that_hangs_is_given_up_after_the_time_limit(sent_bytes: int) -> None:
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        return Reply(read_answer(SENDER, request)[:sent_bytes], Then.HANG)
+
+    begin = time.monotonic()
+    error, server = failure_of(script, timeout_s=0.3)
+    assert error.reason == "DATANODE_UNAVAILABLE"
+    assert "nothing came or went for 0.3 s" in error.message
+    assert 0.25 < time.monotonic() - begin < 5
+    assert server.operation_count == 1
+
+
+def test_nobody_listens() -> None:
+    with ScriptedDatanode(sound(SENDER)) as server:
+        address = server.address
+    with pytest.raises(BlockferryError) as caught:
+        Datanodes("test").read(address, located(), 5, memoryview(bytearray(1)), CASTAGNOLI)
+    assert (caught.value.reason, caught.value.retryable) == ("DATANODE_UNAVAILABLE", True)
+    assert caught.value.coordinates == {"block_id": "42", "offset": "5", "host": f"{address[0]}:{address[1]}"}
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9, b"\x02\xff\xff" + bytes(50), b"\x00" + bytes(99)]
+)
+def test_something_else_than_a_datanode(garbage: bytes) -> None:
+    error, _ = failure_of(lambda number, request: Reply(garbage, Then.CLOSE))
+    assert error.reason == "DATANODE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("place", [0, 5, 7, 25, 27])
+def test_nonsense_in_a_packet_header_is_never_taken_for_data(place: int) -> None:
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        second_packet = header_size(SENDER, request) + 31 + 512 + 65_536
+        return Reply(flipped(read_answer(SENDER, request), second_packet + place), Then.CLOSE)
+
+    error, server = failure_of(script)
+    assert error.reason in ("DATANODE_UNAVAILABLE", "CHECKSUM_MISMATCH")
+    assert server.operation_count == 2  # by prediction, then one by one
+
+
+def test_a_strange_number_of_a_packet_is_no_reason_to_lose_its_sound_bytes() -> None:
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        seqno_of_second_packet = header_size(SENDER, request) + 31 + 512 + 65_536 + 16
+        return Reply(flipped(read_answer(SENDER, request), seqno_of_second_packet))
+
+    with serving(script) as (server, datanodes):
+        assert read_all(server, datanodes) == DATA
+        assert server.operation_count == 2
+
+
+# ---- connections ----------------------------------------------------------------------------------------------------
+
+
+def test_one_connection_serves_many_reads() -> None:
+    with serving(sound(SENDER)) as (server, datanodes):
+        for offset in range(0, 50_000, 10_000):
+            assert read_all(server, datanodes, offset, 10_000) == DATA[offset : offset + 10_000]
+        assert server.connection_count == 1
+
+
+def test_a_pooled_connection_that_was_closed_meanwhile_is_replaced_silently() -> None:
+    """The DataNode closes it without an answer when the second operation comes: the race that no look-ahead sees."""
+
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        return Reply(b"", Then.CLOSE) if number == 1 else Reply(read_answer(SENDER, request))
+
+    with serving(script) as (server, datanodes):
+        assert read_all(server, datanodes) == DATA
+        assert read_all(server, datanodes) == DATA
+        assert (server.connection_count, server.operation_count) == (2, 3)
+
+
+def test_a_loss_in_the_middle_of_a_pooled_connection_is_not_hidden() -> None:
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        answer = read_answer(SENDER, request)
+        return Reply(answer[:1000], Then.CLOSE) if number == 1 else Reply(answer)
+
+    with serving(script) as (server, datanodes):
+        read_all(server, datanodes)
+        with pytest.raises(BlockferryError, match="did not serve"):
+            read_all(server, datanodes)
+        assert server.operation_count == 2
+
+
+def test_parallel_reads_have_connections_of_their_own_and_few_stay() -> None:
+    with serving(sound(SENDER)) as (server, datanodes):
+        with ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(lambda _: read_all(server, datanodes), range(24)))
+        assert all(result == DATA for result in results)
+        assert server.connection_count <= 24
+
+
+def test_the_given_connect_is_used() -> None:
+    import socket
+
+    asked: list[tuple[str, int]] = []
+
+    def connect(host: str, port: int) -> socket.socket:
+        asked.append((host, port))
+        return socket.create_connection((host, port), 5)
+
+    with ScriptedDatanode(sound(SENDER)) as server:
+        datanodes = Datanodes("test", connect=connect)
+        assert read_all(server, datanodes) == DATA
+        assert asked == [server.address]
+        datanodes.close()
+
+
+# ---- stored sums ----------------------------------------------------------------------------------------------------
+
+
+def sums_answer(crcs: bytes, kind: int | None, crc_type: int = 2) -> bytes:
+    options = None if kind is None else BlockChecksumOptionsProto(blockChecksumType=kind)
+    sums = OpBlockChecksumResponseProto(
+        bytesPerCrc=512, crcPerBlock=9, blockChecksum=crcs, crcType=crc_type, blockChecksumOptions=options
+    )
+    return response(BlockOpResponseProto(status=0, checksumResponse=sums))
+
+
+def test_a_datanode_before_composite_crc_has_no_crc() -> None:
+    with serving(lambda number, request: Reply(sums_answer(bytes(16), None), Then.CLOSE)) as (server, datanodes):
+        assert datanodes.block_sums(server.address, located(), 1000) == BlockSums(2, 512, None, ())
+
+
+@pytest.mark.parametrize("crcs", [b"", bytes(3), bytes(8)])
+def test_an_odd_number_of_sums_is_no_answer(crcs: bytes) -> None:
+    def script(number: int, request: object) -> Reply:
+        if isinstance(request, OpBlockChecksumProto):
+            return Reply(sums_answer(crcs, 2), Then.CLOSE)
+        assert isinstance(request, OpReadBlockProto)
+        return Reply(read_answer(SENDER, request))
+
+    with serving(script) as (server, datanodes):
+        with pytest.raises(BlockferryError, match="did not serve"):
+            datanodes.block_sums(server.address, located(), 1000)
+
+
+@pytest.mark.parametrize("algorithm", [None, CASTAGNOLI])
+def test_a_dropped_question_for_sums_is_null_sums_or_a_loss(algorithm: Algorithm | None) -> None:
+    sender = BlockSender(DATA, algorithm=algorithm)
+
+    def script(number: int, request: object) -> Reply:
+        if isinstance(request, OpBlockChecksumProto):
+            return Reply(b"", Then.CLOSE)
+        assert isinstance(request, OpReadBlockProto)
+        return Reply(read_answer(sender, request))
+
+    with serving(script) as (server, datanodes):
+        if algorithm is None:
+            assert datanodes.block_sums(server.address, located(), 1000) == BlockSums(0, 512, None, ())
+            return
+        with pytest.raises(BlockferryError) as caught:
+            datanodes.block_sums(server.address, located(), 1000)
+        assert (caught.value.reason, caught.value.retryable) == ("DATANODE_UNAVAILABLE", True)
