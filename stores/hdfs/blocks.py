@@ -4,14 +4,14 @@ PURE. Asks nobody.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from google.protobuf.message import DecodeError
 
 from stores.base import Extent
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto, LocatedBlocksProto
-from stores.hdfs.wire.listing_pb2 import BlockIdentitiesProto
+from stores.hdfs.wire.listing_pb2 import LayoutIdentityProto
 
 _VERSION_BYTES = 8
 
@@ -83,25 +83,25 @@ def slices(blocks: tuple[FileBlock, ...], offset: int, size: int) -> tuple[Block
     return tuple(found)
 
 
-def identity(file_id: int, size_bytes: int, layout: bytes) -> tuple[str, bool]:
-    """Returns a file's version, and whether somebody is writing it.
+def identity(file_id: int, size_bytes: int, layout: bytes) -> tuple[str, bool, bytes]:
+    """Returns what a LocatedBlocksProto says of a file's content: its version, whether somebody is writing it, and the
+    layout without what it says twice (half as long for files of one block). Costs 2 us for one block.
 
     The version is 16 hexadecimal digits that change with the file's id, length, block ids, lengths or generation
     stamps. It is the same from a listing and from getBlockLocations: replicas, their order and tokens do not count.
     """
-    identities = BlockIdentitiesProto.FromString(layout)
-    is_open = identities.underConstruction
+    proto = LayoutIdentityProto.FromString(layout)
+    is_open = proto.underConstruction
     if is_open:
-        told = _open_identities(layout)
+        # A listing may have the block that is being written once more or once less than getBlockLocations.
+        told = b"".join(block.b.SerializeToString() for block in _all_blocks(LocatedBlocksProto.FromString(layout)))
     else:
-        identities.DiscardUnknownFields()
-        told = identities.SerializeToString()
-    return hashlib.blake2b(b"%d %d " % (file_id, size_bytes) + told, digest_size=_VERSION_BYTES).hexdigest(), is_open
-
-
-def _open_identities(layout: bytes) -> bytes:
-    """Returns the identities of an open file's blocks: a listing may have its last block once more or once less."""
-    return b"".join(block.b.SerializeToString() for block in _all_blocks(LocatedBlocksProto.FromString(layout)))
+        proto.ClearField("lastBlock")
+        layout = proto.SerializeToString()
+        proto.DiscardUnknownFields()
+        told = proto.SerializeToString()
+    version = blake2b(b"%d %d " % (file_id, size_bytes) + told, digest_size=_VERSION_BYTES).hexdigest()
+    return version, is_open, layout
 
 
 def _all_blocks(proto: LocatedBlocksProto) -> list[LocatedBlockProto]:

@@ -15,6 +15,7 @@ _MODE_BITS = 0o7777
 # FsPermissionExtension: how servers before Hadoop 3 say it, who have no `flags`.
 _ENCRYPTED_MODE_BIT = 1 << 13
 _ENCRYPTED_FLAG, _ERASURE_CODED_FLAG = 2, 4
+_UNLOCATED = ("", False, b"")
 
 
 @lru_cache(maxsize=4096)
@@ -51,7 +52,7 @@ def file_stat(path: str, file_type: int, entry: ListedEntryProto, layout: bytes)
     what its writer has told (hsync with UPDATE_LENGTH). Bytes that were only flushed to DataNodes do not count.
     """
     size_bytes = entry.length
-    version, is_open = identity(entry.fileId, size_bytes, layout) if layout else ("", False)
+    version, is_open, layout = identity(entry.fileId, size_bytes, layout) if layout else _UNLOCATED
     return Stat(
         path,
         Kind.SYMLINK if file_type == _SYMLINK else Kind.FILE,
@@ -96,7 +97,7 @@ def _attributes(entry: ListedEntryProto) -> Attributes:
 
 def _condition(entry: ListedEntryProto, is_open: bool) -> Condition:
     flags = entry.flags
-    if flags & _ENCRYPTED_FLAG or entry.fileEncryptionInfo or _mode(entry.permission) & _ENCRYPTED_MODE_BIT:
+    if flags & _ENCRYPTED_FLAG or _mode(entry.permission) & _ENCRYPTED_MODE_BIT or entry.fileEncryptionInfo:
         return Condition.ENCRYPTED
     if flags & _ERASURE_CODED_FLAG or entry.ecPolicy:
         return Condition.ERASURE_CODED

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1estores/hdfs/wire/listing.proto\x12\x10stores.hdfs.wire\"\x84\x02\n\x10ListedEntryProto\x12\x10\n\x08\x66ileType\x18\x01 \x02(\x05\x12\x0c\n\x04path\x18\x02 \x02(\x0c\x12\x0e\n\x06length\x18\x03 \x02(\x04\x12\x12\n\npermission\x18\x04 \x02(\x0c\x12\r\n\x05owner\x18\x05 \x02(\t\x12\r\n\x05group\x18\x06 \x02(\t\x12\x19\n\x11modification_time\x18\x07 \x02(\x04\x12\x13\n\x0b\x61\x63\x63\x65ss_time\x18\x08 \x02(\x04\x12\x11\n\tlocations\x18\x0c \x01(\x0c\x12\x0e\n\x06\x66ileId\x18\r \x01(\x04\x12\x1a\n\x12\x66ileEncryptionInfo\x18\x0f \x01(\x0c\x12\x10\n\x08\x65\x63Policy\x18\x11 \x01(\x0c\x12\r\n\x05\x66lags\x18\x12 \x01(\r\"i\n\x11ListedFolderProto\x12:\n\x0epartialListing\x18\x01 \x03(\x0b\x32\".stores.hdfs.wire.ListedEntryProto\x12\x18\n\x10remainingEntries\x18\x02 \x02(\r\"I\n\x11ListedAnswerProto\x12\x34\n\x07\x64irList\x18\x01 \x01(\x0b\x32#.stores.hdfs.wire.ListedFolderProto\"B\n\x10\x45ntryAnswerProto\x12.\n\x02\x66s\x18\x01 \x01(\x0b\x32\".stores.hdfs.wire.ListedEntryProto\")\n\x14LocationsAnswerProto\x12\x11\n\tlocations\x18\x01 \x01(\x0c\"\x1f\n\x12\x42lockIdentityProto\x12\t\n\x01\x62\x18\x01 \x02(\x0c\"g\n\x14\x42lockIdentitiesProto\x12\x34\n\x06\x62locks\x18\x02 \x03(\x0b\x32$.stores.hdfs.wire.BlockIdentityProto\x12\x19\n\x11underConstruction\x18\x03 \x02(\x08')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1estores/hdfs/wire/listing.proto\x12\x10stores.hdfs.wire\"\x84\x02\n\x10ListedEntryProto\x12\x10\n\x08\x66ileType\x18\x01 \x02(\x05\x12\x0c\n\x04path\x18\x02 \x02(\x0c\x12\x0e\n\x06length\x18\x03 \x02(\x04\x12\x12\n\npermission\x18\x04 \x02(\x0c\x12\r\n\x05owner\x18\x05 \x02(\t\x12\r\n\x05group\x18\x06 \x02(\t\x12\x19\n\x11modification_time\x18\x07 \x02(\x04\x12\x13\n\x0b\x61\x63\x63\x65ss_time\x18\x08 \x02(\x04\x12\x11\n\tlocations\x18\x0c \x01(\x0c\x12\x0e\n\x06\x66ileId\x18\r \x01(\x04\x12\x1a\n\x12\x66ileEncryptionInfo\x18\x0f \x01(\x0c\x12\x10\n\x08\x65\x63Policy\x18\x11 \x01(\x0c\x12\r\n\x05\x66lags\x18\x12 \x01(\r\"i\n\x11ListedFolderProto\x12:\n\x0epartialListing\x18\x01 \x03(\x0b\x32\".stores.hdfs.wire.ListedEntryProto\x12\x18\n\x10remainingEntries\x18\x02 \x02(\r\"I\n\x11ListedAnswerProto\x12\x34\n\x07\x64irList\x18\x01 \x01(\x0b\x32#.stores.hdfs.wire.ListedFolderProto\"B\n\x10\x45ntryAnswerProto\x12.\n\x02\x66s\x18\x01 \x01(\x0b\x32\".stores.hdfs.wire.ListedEntryProto\")\n\x14LocationsAnswerProto\x12\x11\n\tlocations\x18\x01 \x01(\x0c\"\x1f\n\x12\x42lockIdentityProto\x12\t\n\x01\x62\x18\x01 \x02(\x0c\"y\n\x13LayoutIdentityProto\x12\x34\n\x06\x62locks\x18\x02 \x03(\x0b\x32$.stores.hdfs.wire.BlockIdentityProto\x12\x19\n\x11underConstruction\x18\x03 \x02(\x08\x12\x11\n\tlastBlock\x18\x04 \x01(\x0c')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOCATIONSANSWERPROTO']._serialized_end=606
   _globals['_BLOCKIDENTITYPROTO']._serialized_start=608
   _globals['_BLOCKIDENTITYPROTO']._serialized_end=639
-  _globals['_BLOCKIDENTITIESPROTO']._serialized_start=641
-  _globals['_BLOCKIDENTITIESPROTO']._serialized_end=744
+  _globals['_LAYOUTIDENTITYPROTO']._serialized_start=641
+  _globals['_LAYOUTIDENTITYPROTO']._serialized_end=762
 # @@protoc_insertion_point(module_scope)

@@ -68,10 +68,12 @@ class BlockIdentityProto(_message.Message):
     b: bytes
     def __init__(self, b: _Optional[bytes] = ...) -> None: ...
 
-class BlockIdentitiesProto(_message.Message):
-    __slots__ = ("blocks", "underConstruction")
+class LayoutIdentityProto(_message.Message):
+    __slots__ = ("blocks", "underConstruction", "lastBlock")
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     UNDERCONSTRUCTION_FIELD_NUMBER: _ClassVar[int]
+    LASTBLOCK_FIELD_NUMBER: _ClassVar[int]
     blocks: _containers.RepeatedCompositeFieldContainer[BlockIdentityProto]
     underConstruction: bool
-    def __init__(self, blocks: _Optional[_Iterable[_Union[BlockIdentityProto, _Mapping]]] = ..., underConstruction: bool = ...) -> None: ...
+    lastBlock: bytes
+    def __init__(self, blocks: _Optional[_Iterable[_Union[BlockIdentityProto, _Mapping]]] = ..., underConstruction: bool = ..., lastBlock: _Optional[bytes] = ...) -> None: ...
