@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote, unquote
 
 from stores.base import Attributes, Kind, Stat, Stored
 from stores.checksum import Algorithm, Checksum
 from stores.object_metadata import from_metadata, to_metadata
 
+# SeaweedFS drops the user metadata of folder objects (it makes a directory of them), but keeps their Content-Type. So a
+# folder's attributes go along there as well, as parameters; what S3 itself has as user metadata comes first.
+FOLDER_TYPE = "application/x-directory"
 _META = "x-amz-meta-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -21,7 +25,12 @@ def kind_of(path: str) -> Kind:
 
 def metadata_headers(path: str, attributes: Attributes) -> dict[str, str]:
     """Returns the headers that carry the attributes of a path."""
-    return {_META + name: value for name, value in to_metadata(attributes, kind_of(path)).items()}
+    metadata = to_metadata(attributes, kind_of(path))
+    headers = {_META + name: value for name, value in metadata.items()}
+    if kind_of(path) is Kind.FOLDER:
+        parameters = (f"{name}={quote(value, safe='')}" for name, value in metadata.items())
+        headers["content-type"] = "; ".join((FOLDER_TYPE, *parameters))
+    return headers
 
 
 def claim_headers(claim: Checksum) -> dict[str, str]:
@@ -49,7 +58,7 @@ def stat_of(path: str, headers: Mapping[str, str]) -> Stat:
         kind_of(path),
         0 if folder else int(headers.get("content-length", "")),
         (modified - _EPOCH) // timedelta(milliseconds=1),
-        from_metadata(metadata),
+        from_metadata(metadata) or from_metadata(_parameters(headers.get("content-type", "")) if folder else {}),
         headers.get("etag", "").strip('"'),
         checksum=whole_checksum(headers),
     )
@@ -72,3 +81,9 @@ def whole_checksum(headers: Mapping[str, str]) -> Checksum | None:
             except ValueError:
                 return None
     return None
+
+
+def _parameters(content_type: str) -> dict[str, str]:
+    """Returns the parameters of a Content-Type."""
+    pairs = (parameter.strip().partition("=") for parameter in content_type.split(";")[1:])
+    return {name: unquote(value) for name, _, value in pairs}
