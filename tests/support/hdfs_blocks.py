@@ -22,7 +22,7 @@ _REPLICA = re.compile(r"Info\w*\[([^:\[]+):(\d+),")
 
 def located_blocks(cluster: HdfsCluster, path: str) -> tuple[LocatedBlockProto, ...]:
     """Returns a file's blocks in order, each with its replicas; without block tokens (simple authentication)."""
-    wanted = {"ugi": cluster.plan.superuser, "files": 1, "blocks": 1, "locations": 1, "path": path}
+    wanted = {"ugi": cluster.plan.superuser, "files": 1, "blocks": 1, "locations": 1, "openforwrite": 1, "path": path}
     connection = HTTPConnection(HOST, cluster.plan.namenode.http, timeout=30)
     try:
         connection.request("GET", f"/fsck?{urlencode(wanted)}")
