@@ -8,13 +8,13 @@ import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from tests.support import hadoop_jars, hdfs_settings
+from tests.support import hdfs_settings
+from tests.support.hadoop_tools import COMMAND_S, HeldFile, get_page, java_command
 from tests.support.hdfs_settings import HOST, NAMENODE, ClusterPlan, DataNodePorts, NameNodePorts, SiteFiles
 from tests.support.ports import free_ports
 from tests.support.processes import Child, bound_to_us, tail, wait_for
@@ -24,29 +24,8 @@ _NAMENODE_CLASS = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 _DATANODE_CLASS = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 _HEAP = {NAMENODE: "256m"}
 _DATANODE_HEAP = "128m"
-_JVM = (
-    "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xss512k", "-Dfile.encoding=UTF-8",
-    "-Djava.net.preferIPv4Stack=true", "-Djava.awt.headless=true",
-)  # fmt: skip
 _WEB_FOLDERS = ("hdfs", "datanode", "secondary", "static")
-_COMMAND_S = 600
 _MAKE_THREADS = 16
-
-
-@dataclass(slots=True)
-class HeldFile:
-    """A file that one writer keeps open; its bytes are flushed and visible, its last block is under construction."""
-
-    process: subprocess.Popen[bytes]
-
-    def close(self) -> None:
-        """Closes the file properly."""
-        self.process.communicate(b"\n", timeout=_COMMAND_S)
-
-    def abandon(self) -> None:
-        """Ends the writer without closing: the lease stays until it expires."""
-        self.process.kill()
-        self.process.communicate(timeout=_COMMAND_S)
 
 
 def _write_conf(folder: Path, files: SiteFiles, log_level: str) -> None:
@@ -55,24 +34,6 @@ def _write_conf(folder: Path, files: SiteFiles, log_level: str) -> None:
     (folder / "core-site.xml").write_text(hdfs_settings.xml(files.core))
     (folder / "hdfs-site.xml").write_text(hdfs_settings.xml(files.hdfs))
     (folder / "log4j.properties").write_text(hdfs_settings.LOG4J.replace("LEVEL", log_level))
-
-
-def _java_command(conf: Path, heap: str, main_class: str, arguments: Iterable[str]) -> tuple[str, ...]:
-    class_path = f"{conf}:{hadoop_jars.classes()}:{hadoop_jars.jars()}/*"
-    return (hadoop_jars.java(), f"-Xmx{heap}", "-Xms24m", *_JVM, "-cp", class_path, main_class, *arguments)
-
-
-def _get(port: int, path: str) -> str:
-    connection = HTTPConnection(HOST, port, timeout=10)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read().decode(errors="replace")
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise OSError(f"GET {path} gave {response.status}: {body[:500]}")
-    return body
 
 
 @dataclass(slots=True)
@@ -164,10 +125,10 @@ class HdfsCluster:
 
     def _format(self) -> None:
         arguments = ("-format", "-nonInteractive", "-clusterid", "CID-blockferry-test")
-        command = _java_command(self._conf(NAMENODE), _HEAP[NAMENODE], _NAMENODE_CLASS, arguments)
+        command = java_command(self._conf(NAMENODE), _HEAP[NAMENODE], _NAMENODE_CLASS, arguments)
         self._log("format").parent.mkdir(parents=True, exist_ok=True)
         with self._log("format").open("wb") as log:
-            done = subprocess.run(bound_to_us(command), stdout=log, stderr=log, timeout=_COMMAND_S)
+            done = subprocess.run(bound_to_us(command), stdout=log, stderr=log, timeout=COMMAND_S)
         if done.returncode:
             raise RuntimeError(f"formatting the NameNode failed; {self._log('format')}:\n{tail(self._log('format'))}")
 
@@ -176,7 +137,7 @@ class HdfsCluster:
         if name in self.children and self.children[name].alive():
             raise RuntimeError(f"{name} runs already")
         main_class = _NAMENODE_CLASS if name == NAMENODE else _DATANODE_CLASS
-        command = _java_command(self._conf(name), _HEAP.get(name, _DATANODE_HEAP), main_class, ())
+        command = java_command(self._conf(name), _HEAP.get(name, _DATANODE_HEAP), main_class, ())
         self.children[name] = Child.start(name, command, self._log(name))
 
     def pid(self, name: str) -> int:
@@ -204,7 +165,7 @@ class HdfsCluster:
             raise TimeoutError(f"{error}\n{tail(self._log(NAMENODE))}") from error
 
     def _jmx(self, bean: str) -> Mapping[str, str]:
-        beans = json.loads(_get(self.plan.namenode.http, f"/jmx?qry=Hadoop:service=NameNode,name={bean}"))["beans"]
+        beans = json.loads(get_page(self.plan.namenode.http, f"/jmx?qry=Hadoop:service=NameNode,name={bean}"))["beans"]
         if not beans:
             raise ValueError(f"the NameNode has no bean {bean} yet")
         return dict(beans[0])
@@ -231,13 +192,13 @@ class HdfsCluster:
 
         RuntimeError holds the output when it exits with another code than 0.
         """
-        command = _java_command(self.conf_folder, "256m", main_class, arguments)
+        command = java_command(self.conf_folder, "256m", main_class, arguments)
         done = subprocess.run(
             bound_to_us(command),
             env=self._environment(user),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_COMMAND_S,
+            timeout=COMMAND_S,
         )
         output = done.stdout.decode(errors="replace")
         if done.returncode:
@@ -267,7 +228,7 @@ class HdfsCluster:
 
     def hold_open(self, path: str, size: int, seed: int) -> HeldFile:
         """Makes a file of content(seed, size), flushes it and leaves it open until the handle is closed."""
-        command = _java_command(self.conf_folder, "128m", "MakeTree", ("hold", quote(path), str(size), str(seed)))
+        command = java_command(self.conf_folder, "128m", "MakeTree", ("hold", quote(path), str(size), str(seed)))
         with self._log("held").open("ab") as log:
             process = subprocess.Popen(
                 bound_to_us(command),
@@ -294,7 +255,7 @@ class HdfsCluster:
         FileNotFoundError for a missing path, and for one with any of & < > " ' which Hadoop's fsck page cannot take.
         """
         query = f"ugi={self.plan.superuser}&files=1&blocks=1&openforwrite=1&path={quote(path, safe='')}"
-        report = _get(self.plan.namenode.http, f"/fsck?{query}")
+        report = get_page(self.plan.namenode.http, f"/fsck?{query}")
         if re.search(r"^Path '.*' does not exist$", report, re.MULTILINE):
             raise FileNotFoundError(f"fsck finds no {path!r}")
         return report
