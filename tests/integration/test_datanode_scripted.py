@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
 from stores.hdfs.datanode import BlockSums, Datanodes
+from stores.hdfs.peer import IdlePeers, Peer
 from stores.hdfs.wire.datanode_pb2 import (
     BlockChecksumOptionsProto,
     BlockOpResponseProto,
@@ -304,8 +306,6 @@ def test_parallel_reads_have_connections_of_their_own_and_few_stay() -> None:
 
 
 def test_the_given_connect_is_used() -> None:
-    import socket
-
     asked: list[tuple[str, int]] = []
 
     def connect(host: str, port: int) -> socket.socket:
@@ -317,6 +317,51 @@ def test_the_given_connect_is_used() -> None:
         assert read_all(server, datanodes) == DATA
         assert asked == [server.address]
         datanodes.close()
+
+
+def peer_pair() -> tuple[Peer, socket.socket]:
+    """Returns a connection and its other end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        return Peer(("dn", 1), ours, 5.0), listener.accept()[0]
+
+
+def is_closed_by_us(theirs: socket.socket) -> bool:
+    theirs.settimeout(5)
+    return theirs.recv(1) == b""
+
+
+def test_only_so_many_connections_stay_idle() -> None:
+    idle = IdlePeers(per_address=2)
+    pairs = [peer_pair() for _ in range(3)]
+    for peer, _ in pairs:
+        idle.give(peer)
+    assert is_closed_by_us(pairs[2][1])
+    assert [idle.take(("dn", 1)), idle.take(("dn", 1))] == [pairs[1][0], pairs[0][0]]
+    assert idle.take(("dn", 1)) is None
+    assert idle.take(("other", 1)) is None
+
+
+def test_idle_connections_that_the_datanode_closed_are_dropped() -> None:
+    idle = IdlePeers()
+    sound_peer, _open_end = peer_pair()
+    gone_peer, end = peer_pair()
+    idle.give(sound_peer)
+    idle.give(gone_peer)
+    end.close()
+    wait_until(gone_peer.is_stale)
+    assert idle.take(("dn", 1)) is sound_peer
+
+
+def test_a_closed_pool_keeps_nothing() -> None:
+    idle = IdlePeers()
+    waiting, late = peer_pair(), peer_pair()
+    idle.give(waiting[0])
+    idle.close()
+    idle.give(late[0])
+    assert is_closed_by_us(waiting[1])
+    assert is_closed_by_us(late[1])
+    assert idle.take(("dn", 1)) is None
 
 
 # ---- stored sums ----------------------------------------------------------------------------------------------------

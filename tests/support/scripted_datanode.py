@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 from google.protobuf.message import Message
 
-from stores.hdfs.packet import BLOCK_CHECKSUM, CRC_BYTES, READ_BLOCK, delimited
+from stores.hdfs.packet import BLOCK_CHECKSUM, READ_BLOCK, delimited
 from stores.hdfs.wire.datanode_pb2 import (
     BlockOpResponseProto,
     ChecksumProto,
@@ -162,16 +162,3 @@ def sound(sender: BlockSender) -> Script:
 def refusing(status: int, message: str) -> Script:
     """Returns the script of a DataNode that answers with an error status."""
     return lambda number, request: Reply(response(BlockOpResponseProto(status=status, message=message)), Then.CLOSE)
-
-
-__all__ = [
-    "CRC_BYTES",
-    "Reply",
-    "Script",
-    "ScriptedDatanode",
-    "Then",
-    "header_size",
-    "read_answer",
-    "refusing",
-    "sound",
-]
