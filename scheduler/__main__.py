@@ -10,8 +10,8 @@ import grpc
 
 from blockferry.errors import BlockferryError
 from scheduler.api import register
+from scheduler.bench import Limits
 from scheduler.dispatch import Dispatcher
-from scheduler.run import Limits
 from scheduler.store import Desk, Store
 from scheduler.workers import WorkerKind, Workers
 from service import telemetry

@@ -11,11 +11,12 @@ from collections.abc import AsyncGenerator
 
 from blockferry.errors import BlockferryError
 from blockferry.v1 import task_pb2
+from scheduler.bench import Bench, Limits
 from scheduler.events import CancelAsked, Started
 from scheduler.machine import IllegalTransition, State
 from scheduler.messages import Assignment
 from scheduler.record import ExecutionRecord
-from scheduler.run import Bench, Limits, Run
+from scheduler.run import Run
 from scheduler.shards import Shard
 from scheduler.store import Desk, RequestId, Store
 from scheduler.tracing import EXECUTIONS, record_execution
@@ -126,7 +127,7 @@ class Dispatcher:
         work, shards = await self._desk.ask(lambda store: _load(store, record))
         options = task_pb2.Options.FromString(record.options)
         refuses = options.untrusted_store == task_pb2.Options.UNTRUSTED_STORE_REFUSE
-        self._runs[record.name] = Run(self._bench, record, shards, work, refuses, self._when_ended)
+        self._runs[record.name] = Run(self._bench, record, shards, work, refuses, self._when_over)
 
     async def _promote(self, task: str) -> None:
         """Starts the oldest waiting execution of a task, unless another one is under way."""
@@ -146,7 +147,7 @@ class Dispatcher:
         waiting = all(run.record.execution.state is State.QUEUED for run in runs)
         return runs[0] if runs and waiting else None
 
-    def _when_ended(self, run: Run) -> None:
+    def _when_over(self, run: Run) -> None:
         self._runs.pop(run.record.name, None)
         if run.record.execution.final:
             record_execution(run.record)

@@ -21,8 +21,8 @@ from blockferry.v1 import (
     task_pb2_grpc,
 )
 from scheduler.api import register
+from scheduler.bench import Limits
 from scheduler.dispatch import Dispatcher
-from scheduler.run import Limits
 from scheduler.store import Desk, Store
 from scheduler.workers import WorkerKind, Workers
 from service.backoff import Backoff
