@@ -78,6 +78,8 @@ def _compare(source: Stat, found: Stat) -> tuple[Action, Why]:
     wanted, kept = source.attributes, found.attributes
     if source.kind is Kind.FILE and (kept is None or kept.mtime_ms != _mtime_ms(source)):
         return Action.COPY, Why.TIME_DIFFERS
+    if kept is None and not found.keeps_attributes:
+        return Action.SKIP, Why.SAME
     if wanted is not None and (kept is None or not _same_owner(wanted, kept) or kept.mtime_ms != wanted.mtime_ms):
         return Action.METADATA, Why.ATTRIBUTES_DIFFER
     return Action.SKIP, Why.SAME

@@ -142,8 +142,9 @@ def list_failed(error: BlockferryError, side: Side) -> BlockferryError:
 
 
 def stopped() -> BlockferryError:
-    """Returns the error of a scan that its caller does not want any more."""
-    return BlockferryError("SCAN_STOPPED", "The scan was stopped by its caller.", whose=Whose.CALLER)
+    """Returns the error of a scan that was asked to stop: its caller has gone, or the scanner ends."""
+    text = "The scan was stopped before its end: call it again with the cursor of the last shard."
+    return BlockferryError("SCAN_STOPPED", text, retryable=True)
 
 
 def _whose(side: Side) -> Whose:

@@ -62,6 +62,8 @@ class Stat:
         layout: what the store needs to read the file without asking again (HDFS: serialised LocatedBlocksProto).
             Opaque to everybody else. Empty: not known.
         checksum: what the store itself keeps for the whole content. None in listings.
+        keeps_attributes: False where a sink can keep no attributes for this entry, whatever is sent along (SeaweedFS
+            drops those of folders): then their absence is no difference and no failure.
     """
 
     path: str
@@ -73,6 +75,7 @@ class Stat:
     layout: bytes = b""
     condition: Condition = Condition.PLAIN
     checksum: Checksum | None = None
+    keeps_attributes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,16 @@ def test_a_foreign_folder_object_gets_attributes() -> None:
     assert outcome(folder("a/"), found) == (Action.METADATA, Why.ATTRIBUTES_DIFFER)
 
 
+def test_a_folder_object_that_can_have_no_attributes_is_the_same() -> None:
+    found = replace(written(folder("a/")), attributes=None, keeps_attributes=False)
+    assert outcome(folder("a/"), found) == (Action.SKIP, Why.SAME)
+
+
+def test_a_file_that_can_have_no_attributes_is_copied() -> None:
+    found = replace(written(file("a")), attributes=None, keeps_attributes=False)
+    assert outcome(file("a"), found) == (Action.COPY, Why.TIME_DIFFERS)
+
+
 def test_what_is_at_the_destination_only_is_left_alone() -> None:
     assert outcome(None, written(file("a"))) is None
 

@@ -278,7 +278,7 @@ FILES = st.builds(
 TREES = st.lists(FILES, max_size=25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TREES, TREES, st.sampled_from(Purpose), st.integers(0, 12))
 def test_a_broken_scan_and_its_resumption_are_one_whole_scan(
     source: list[Stat], found: list[Stat], purpose: Purpose, shard_count: int
@@ -302,7 +302,7 @@ def test_a_broken_scan_and_its_resumption_are_one_whole_scan(
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TREES, TREES, st.sampled_from(Purpose))
 def test_sums_agree_with_the_plan(source: list[Stat], found: list[Stat], purpose: Purpose) -> None:
     scan = scan_of(source, found, purpose)
@@ -320,7 +320,7 @@ def test_sums_agree_with_the_plan(source: list[Stat], found: list[Stat], purpose
         assert counts.source_listed_count == counts.estimated_count + counts.skipped_count + counts.failed_count
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(TREES)
 def test_a_transfer_that_was_carried_out_leaves_nothing_to_do(source: list[Stat]) -> None:
     plain = [stat for stat in source if stat.condition is Condition.PLAIN]
