@@ -125,6 +125,8 @@ class FileReader:
         except BlockferryError as error:
             if error.reason != "SOURCE_UNVERIFIED":
                 raise
+            for address in search.hosts("SOURCE_UNVERIFIED"):  # no failures: there is nothing better
+                del search.failures[address]
             done = self._over_replicas(search, read_unproven)
         self._report_corrupt(search)
         return RangeRead(done.checksum, done.proven, len(search.failures))
