@@ -46,8 +46,11 @@ format: setup ## lets ruff put the code in order
 protos: setup ## generates the Python code of protos/
 	$(PYTHON) tools/protos.py
 
-bench: setup ## the measurements of docs/benchmarks.md
-	$(RUN) -m bench
+bench: servers ## the measurements of docs/benchmarks.md
+	$(RUN) -m bench.scan
+	$(RUN) -m bench.hdfs_list --made 100000
+	$(RUN) -m bench.hdfs_read
+	$(RUN) -m bench.first_run
 
 clean: ## removes everything that was fetched or made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

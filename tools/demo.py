@@ -63,11 +63,16 @@ def _copy(cluster: HdfsCluster, server: SeaweedServer, run: str) -> int:
     return code
 
 
+def _summary(run: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads((_DEMO / run / "report" / "summary.json").read_text())
+    return found
+
+
 def _show_report(run: str) -> None:
     report = _DEMO / run / "report"
     for path in sorted(report.rglob("*")):
         print(f"{path.stat().st_size:>10}  {path.relative_to(CACHE.parent)}")
-    print(json.dumps(json.loads((report / "summary.json").read_text()), indent=2))
+    print(json.dumps(_summary(run), indent=2))
 
 
 def _show_trace(run: str) -> None:
@@ -96,7 +101,7 @@ def main() -> int:
         _say("its trace")
         _show_trace("first")
         _say("the same copy again: nothing to do")
-        code = _copy(cluster, server, "second")
+        code = _copy(cluster, server, "second") or int(_summary("second")["counters"]["estimated_count"] != "0")
     _say("FAILED; logs are in .cache/demo" if code else "done; reports, traces and logs are in .cache/demo")
     return code
 

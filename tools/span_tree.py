@@ -83,13 +83,13 @@ def _level(siblings: Sequence[Span], children: Mapping[str, Sequence[Span]], dep
             yield _line(span, depth)
             yield from _level(children.get(span.id, ()), children, depth + 1)
         elif seen[span.name] == total[span.name]:
-            yield f"{'':>18}  {'  ' * depth}... {total[span.name]} x {span.name} in all"
+            yield f"{'':>26}  {'  ' * depth}... {total[span.name]} x {span.name} in all"
 
 
 def _line(span: Span, depth: int) -> str:
     notes = " ".join(f"{key}={value}" for key, value in span.attributes if not key.startswith(_HIDDEN))
     mark = " FAILED" if span.failed else ""
-    head = f"{span.end_s - span.begin_s:>9.3f} s {span.service.removeprefix('blockferry-')[:9]:<9}"
+    head = f"{span.end_s - span.begin_s:>9.3f} s {span.service.removeprefix('blockferry-')[:14]:<14}"
     return f"{head} {'  ' * depth}{span.name}{mark}  {notes}".rstrip()[:200]
 
 

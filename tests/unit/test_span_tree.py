@@ -36,7 +36,7 @@ def test_children_stand_below_their_parent_in_order_of_time() -> None:
 
 def test_a_line_tells_seconds_service_and_attributes() -> None:
     (line,) = tree_lines(read_spans([_line("move object", "1", None, 0)]), "0xa")
-    assert line == "    1.500 s mover     move object  shard=000001"
+    assert line == "    1.500 s mover          move object  shard=000001"
 
 
 def test_many_siblings_of_one_name_are_counted() -> None:
