@@ -139,6 +139,7 @@ def _stat_columns(prefix: str, entries: Sequence[PlanEntry], stats: Sequence[Sta
         "version": pa.array([stat.version for stat in full], pa.string()),
         "layout": pa.array([stat.layout for stat in full], pa.binary()),
         "condition": pa.array([stat.condition for stat in full], _WORD),
+        "keeps_attributes": pa.array([stat.keeps_attributes for stat in full], pa.bool_()),
         "attributes_present": pa.array([stat.attributes is not None for stat in full], pa.bool_()),
         "owner": pa.array([attributes.owner for attributes in known], _WORD),
         "group": pa.array([attributes.group for attributes in known], _WORD),
@@ -165,6 +166,7 @@ def _stats(table: pa.Table, prefix: str, entry_paths: Sequence[str]) -> Sequence
         _values(table, prefix + "layout", bytes),
         _words(table, prefix + "condition", Condition),
         _checksums(table, prefix + "checksum"),
+        _values(table, prefix + "keeps_attributes", bool),
     )
     return [stat if there else None for there, stat in zip(present, stats, strict=True)]
 

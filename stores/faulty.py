@@ -215,6 +215,10 @@ class FaultySink:
         """See `stores.base.Sink.check_path`. Never struck."""
         self._store.check_path(path)
 
+    def close(self) -> None:
+        """See `stores.base.Sink.close`. Never struck."""
+        self._store.close()
+
     def put_part(self, upload: Upload, number: int, body: memoryview, claim: Checksum) -> Part:
         """See `stores.base.Multipart.put_part`."""
         faults = self._script.faults("put_part", upload.path)

@@ -108,6 +108,8 @@ def _cure(expected: Expectation, found: Stat) -> str:
 def _attributes(path: str, expected: Expectation, found: Stat) -> EntryFailure | None:
     if expected.attributes is None:
         return None
+    if found.attributes is None and not found.keeps_attributes:
+        return None
     if found.attributes is None:
         return EntryFailure(
             "METADATA_FAILURE",

@@ -37,6 +37,7 @@ STATS = st.builds(
     st.binary(max_size=40),
     st.sampled_from(Condition),
     CHECKSUMS,
+    st.booleans(),
 )
 ENTRIES = st.builds(
     PlanEntry,

@@ -102,6 +102,11 @@ def test_unknown_attributes_are_not_compared() -> None:
     assert verdict.failure is None
 
 
+def test_attributes_that_the_store_cannot_keep_are_not_missed() -> None:
+    found = replace(FOUND, attributes=None, keeps_attributes=False)
+    assert judge("a", EXPECTED, found, CRC, Proof.STORED_CHECKSUM).failure is None
+
+
 def test_another_version_of_the_file_is_told_from_damage() -> None:
     older = replace(FOUND, attributes=replace(ATTRIBUTES, mtime_ms=1))
     damaged, replaced = (judge("a", EXPECTED, found, OTHER, Proof.READ_BACK) for found in (FOUND, older))
