@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import asdict
 from functools import partial
 
@@ -82,11 +82,9 @@ def _scan_job(job: Job, purpose: Purpose, cursor: Cursor, attempt: int, stop: th
         span.set_attribute("blockferry.execution", job.execution)
         span.set_attribute("blockferry.purpose", purpose)
         span.set_attribute("blockferry.attempt", attempt)
-        source, sink = open_source(job.source), open_sink(job.destination)
-        try:
-            yield from run(Scan(source, sink, Ledger(job.ledger_uri), purpose, job.options, cursor, attempt), stop)
-        finally:
-            source.close()
+        with closing(open_source(job.source)) as source:
+            sink, ledger = open_sink(job.destination), Ledger(job.ledger_uri)
+            yield from run(Scan(source, sink, ledger, purpose, job.options, cursor, attempt), stop)
 
 
 def purpose_from_proto(request: scan_pb2.ScanRequest) -> Purpose:

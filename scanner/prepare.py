@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from blockferry.errors import BlockferryError, Whose
 from scanner.march import Side
 from scanner.walk import list_failed
 from service.jobs import Job, UntrustedStore
-from stores.base import Check, ClaimProbe, Lister, Prober
+from stores.base import Check, ClaimProbe, Lister
 from stores.location import Location, S3Location
 from stores.opening import open_sink, open_source
 
@@ -23,11 +25,8 @@ def prepare(job: Job, dry_run: bool) -> ClaimProbe:
         BlockferryError: SOURCE_NOT_FOUND, ACCESS_DENIED, NAMENODE_UNAVAILABLE, BUCKET_NOT_FOUND, CREDENTIALS_REFUSED,
             STORE_UNAVAILABLE, LIST_FAILED; UNTRUSTED_STORE when the job refuses a store that accepts false claims.
     """
-    source = open_source(job.source)
-    try:
+    with closing(open_source(job.source)) as source:
         _list_source(source, job.source)
-    finally:
-        source.close()
     sink = open_sink(job.destination)
     _list_begin(sink, Side.DESTINATION)
     if dry_run:
@@ -41,8 +40,10 @@ def prepare(job: Job, dry_run: bool) -> ClaimProbe:
 def check_location(location: Location, write: bool) -> tuple[Check, ...]:
     """Returns the steps of a location's test. An end that cannot be opened is a failed step, no error."""
     try:
-        store: Prober = open_sink(location) if isinstance(location, S3Location) else open_source(location)
-        return store.checks(write)
+        if isinstance(location, S3Location):
+            return open_sink(location).checks(write)
+        with closing(open_source(location)) as source:
+            return source.checks(write)
     except BlockferryError as error:
         return (Check(f"open {location.uri}", False, error.message, error.reason),)
 
