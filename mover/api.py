@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator
 
 import grpc
@@ -33,7 +34,8 @@ class MoveServicer(move_pb2_grpc.MoveServiceServicer):
         self, request: move_pb2.MoveShardRequest, context: grpc.aio.ServicerContext[move_pb2.MoveShardRequest, Response]
     ) -> AsyncIterator[Response]:
         """Streams progress every second, then the result. An earlier attempt that still runs here is stopped first."""
-        order = ShardOrder(job_from_proto(request.job), request.shard, request.attempt, request.claims_trusted)
+        job = job_from_proto(request.job)
+        order = ShardOrder(_run(request), job, request.shard, request.attempt, request.claims_trusted)
         key = (order.job.execution, order.shard)
         await self._stop(key)
         move = ShardMove(order, Ledger(order.job.ledger_uri), self._pool)
@@ -53,7 +55,7 @@ class MoveServicer(move_pb2_grpc.MoveServiceServicer):
         context: grpc.aio.ServicerContext[move_pb2.AbortUploadsRequest, move_pb2.AbortUploadsResponse],
     ) -> move_pb2.AbortUploadsResponse:
         """Stops what runs of the shard, then aborts its noted uploads."""
-        order = ShardOrder(job_from_proto(request.job), request.shard, attempt=0, claims_trusted=False)
+        order = ShardOrder(_run(request), job_from_proto(request.job), request.shard, attempt=0, claims_trusted=False)
         await self._stop((order.job.execution, order.shard))
         count = await abort_uploads(order, Ledger(order.job.ledger_uri), self._pool)
         LOG.info('action="uploads_aborted" shard=%s count=%d', order.shard, count)
@@ -68,6 +70,10 @@ async def _ended(task: asyncio.Task[ShardResult]) -> None:
     """Cancels a move and waits until its calls have ended (`pool.STOP_S` at most)."""
     task.cancel()
     await asyncio.wait({task})
+
+
+def _run(request: move_pb2.MoveShardRequest | move_pb2.AbortUploadsRequest) -> str:
+    return f"{request.job.execution}/{request.shard}/{uuid.uuid4().hex}"
 
 
 def _progress(counts: MoveCounts) -> move_pb2.MoveProgress:

@@ -29,7 +29,7 @@ class Errand:
     """What all calls for one shard and attempt share.
 
     Attributes:
-        run: names the execution, shard and attempt; by it the calls are stopped.
+        run: one call of the service; by it its calls are stopped.
         part_size_bytes: the size that was asked; 0: one block is one part.
         resume: an earlier attempt may have left objects and parts: look before sending. False in the first attempt,
             and always at a store whose checksums are no proof.

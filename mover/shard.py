@@ -46,9 +46,14 @@ TRACER = trace.get_tracer("blockferry.mover")
 
 @dataclass(frozen=True, slots=True)
 class ShardOrder:
-    """What is to be moved. `claims_trusted`: what the store keeps is a proof; else nothing that an earlier attempt
-    left there is taken over."""
+    """What is to be moved.
 
+    Attributes:
+        run: another one for every call, also for the same attempt: a run that was stopped stays so.
+        claims_trusted: what the store keeps is a proof; else nothing that an earlier attempt left is taken over.
+    """
+
+    run: str
     job: Job
     shard: str
     attempt: int
@@ -58,7 +63,7 @@ class ShardOrder:
     def errand(self) -> Errand:
         """What all calls of this order share."""
         return Errand(
-            run=f"{self.job.execution}/{self.shard}.{self.attempt}",
+            run=self.run,
             source=self.job.source,
             destination=self.job.destination,
             part_size_bytes=self.job.options.part_size_bytes,
@@ -118,13 +123,17 @@ class ShardMove:
         )
         sorting = sort_entries(entries, policy.single_bytes)
         notes = await self._notes(sorting)
-        batches = iter(sorting.batches)
         files: Iterator[MoveBatch | PlanEntry] = iter((*sorting.heavy, *sorting.large))
+        batches = iter(sorting.batches)
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._pool.seats(Lane.SMALL)):
-                group.create_task(self._move_batches(batches))
             for _ in range(self._pool.seats(Lane.PARTS)):
                 group.create_task(self._move_files(files, policy, notes))
+            for _ in range(self._pool.seats(Lane.SMALL)):
+                group.create_task(self._move_batches(batches))
+        for folders in map(iter, sorting.folders):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._pool.seats(Lane.SMALL)):
+                    group.create_task(self._move_batches(folders))
 
     async def _features(self) -> SinkFeatures:
         answer = await self._desk.ask(AskFeatures())

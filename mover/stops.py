@@ -1,4 +1,4 @@
-"""Which runs were told to stop. A run is one attempt at one shard."""
+"""Which runs were told to stop. A run is one call of the service, for one attempt at one shard."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mover.calls import AlreadyThere, Begun, Completed, PartMoved, Resumed, Sent
 from mover.measures import EffortMeter
 from mover.parts import PartRange, cut, part_sizes
 from mover.worker import Gear, Range, attributes_of, find_moved, send_range
-from stores.base import Part, Stat, Stored, Upload
+from stores.base import Part, Stat, Upload
 from stores.checksum import Checksum, concatenation
 
 
@@ -95,25 +95,8 @@ def move_part(gear: Gear, file: Stat, upload: Upload, wanted: PartRange, meter: 
 def complete_upload(
     gear: Gear, file: Stat, upload: Upload, sent: tuple[SentPart, ...], meter: EffortMeter
 ) -> Completed:
-    """Makes the object, claiming the checksum that follows from its parts' and its size.
-
-    An answer can be lost after the sink has done it, and the same request then finds no upload: the object is looked
-    at before that counts as a failure.
-    """
+    """Makes the object, claiming its size and the checksum that follows from those of its parts."""
     parts = tuple(replace(one.part, checksum=one.checksum) for one in sent)
     claim = concatenation((one.checksum, one.part.size_bytes) for one in sent)
-    try:
-        stored = gear.again(lambda: gear.sink.complete(upload, parts, claim, file.size_bytes), meter)
-    except BlockferryError as error:
-        there = _completed_before(gear, file, claim, meter) if error.reason == "NO_SUCH_UPLOAD" else None
-        if there is None:
-            raise
-        stored = there
+    stored = gear.again(lambda: gear.sink.complete(upload, parts, claim, file.size_bytes), meter)
     return Completed(stored, claim)
-
-
-def _completed_before(gear: Gear, file: Stat, claim: Checksum, meter: EffortMeter) -> Stored | None:
-    found = gear.again(lambda: gear.sink.stat(file.path), meter)
-    if found is None or found.checksum != claim or found.size_bytes != file.size_bytes:
-        return None
-    return Stored(found.version)

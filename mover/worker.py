@@ -125,7 +125,7 @@ def _change_attributes(gear: Gear, entry: PlanEntry, file: Stat, meter: EffortMe
 def _put_folder(gear: Gear, entry: PlanEntry, file: Stat, meter: EffortMeter) -> Receipt:
     attributes, claim = attributes_of(gear, file, meter), empty(Algorithm.CRC32C)
     stored = gear.again(lambda: gear.sink.put(file.path, b"", claim, attributes), meter)
-    return _receipt(entry.action, file, stored, claim, proven=True, meter=meter)
+    return _receipt(entry.action, file, stored, None, proven=True, meter=meter)
 
 
 def _move_file(gear: Gear, file: Stat, meter: EffortMeter) -> Receipt:
@@ -166,9 +166,10 @@ def _put_file(gear: Gear, file: Stat, meter: EffortMeter) -> Receipt:
         claim = empty(Algorithm.CRC32C)
         stored = gear.again(lambda: gear.sink.put(file.path, b"", claim, attributes), meter)
         return _receipt(Action.COPY, file, stored, claim, proven=True, meter=meter)
+    algorithm = gear.again(lambda: gear.source.claimed_algorithm(file), meter)
     stored, read = send_range(
         gear,
-        Range(file, 0, file.size_bytes, Algorithm.CRC32C),
+        Range(file, 0, file.size_bytes, algorithm),
         lambda body, claim: gear.sink.put(file.path, body, claim, attributes),
         meter,
     )
