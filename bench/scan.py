@@ -46,6 +46,9 @@ class SyntheticEnd:
         if len(path.encode()) > self.features.max_key_bytes:
             raise BlockferryError("INVALID_KEY", "too long", path=path)
 
+    def close(self) -> None:
+        """Has nothing to close."""
+
     def put(self, path: str, body: memoryview | bytes, claim: Checksum, attributes: Attributes) -> Stored:
         """A scan writes nothing."""
         raise NotImplementedError

@@ -82,8 +82,8 @@ def _scan_job(job: Job, purpose: Purpose, cursor: Cursor, attempt: int, stop: th
         span.set_attribute("blockferry.execution", job.execution)
         span.set_attribute("blockferry.purpose", purpose)
         span.set_attribute("blockferry.attempt", attempt)
-        with closing(open_source(job.source)) as source:
-            sink, ledger = open_sink(job.destination), Ledger(job.ledger_uri)
+        with closing(open_source(job.source)) as source, closing(open_sink(job.destination)) as sink:
+            ledger = Ledger(job.ledger_uri)
             yield from run(Scan(source, sink, ledger, purpose, job.options, cursor, attempt), stop)
 
 

@@ -10,7 +10,7 @@ from scanner.walk import list_failed
 from service.jobs import Job, UntrustedStore
 from stores.base import Check, ClaimProbe, Lister
 from stores.location import Location, S3Location
-from stores.opening import open_sink, open_source
+from stores.opening import OpenSink, OpenSource, open_sink, open_source
 
 _NO_PROBE = ClaimProbe(trusted=False, detail="not probed: a dry run writes nothing")
 
@@ -27,11 +27,11 @@ def prepare(job: Job, dry_run: bool) -> ClaimProbe:
     """
     with closing(open_source(job.source)) as source:
         _list_source(source, job.source)
-    sink = open_sink(job.destination)
-    _list_begin(sink, Side.DESTINATION)
-    if dry_run:
-        return _NO_PROBE
-    probe = sink.probe_claims()
+    with closing(open_sink(job.destination)) as sink:
+        _list_begin(sink, Side.DESTINATION)
+        if dry_run:
+            return _NO_PROBE
+        probe = sink.probe_claims()
     if not probe.trusted and job.options.untrusted_store is UntrustedStore.REFUSE:
         raise _untrusted(probe, job.destination)
     return probe
@@ -40,12 +40,14 @@ def prepare(job: Job, dry_run: bool) -> ClaimProbe:
 def check_location(location: Location, write: bool) -> tuple[Check, ...]:
     """Returns the steps of a location's test. An end that cannot be opened is a failed step, no error."""
     try:
-        if isinstance(location, S3Location):
-            return open_sink(location).checks(write)
-        with closing(open_source(location)) as source:
-            return source.checks(write)
+        with closing(_open(location)) as store:
+            return store.checks(write)
     except BlockferryError as error:
         return (Check(f"open {location.uri}", False, error.message, error.reason),)
+
+
+def _open(location: Location) -> OpenSource | OpenSink:
+    return open_sink(location) if isinstance(location, S3Location) else open_source(location)
 
 
 def _list_source(source: Lister, location: Location) -> None:

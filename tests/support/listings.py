@@ -76,6 +76,9 @@ class ListedEnd:
         if "\\" in path:
             raise BlockferryError("INVALID_KEY", f"No key can be {path!r}: rename it.", whose=Whose.CALLER, path=path)
 
+    def close(self) -> None:
+        """Has nothing to close."""
+
     # A scan writes nothing: these are here because a sink has them.
     def put(self, path: str, body: memoryview | bytes, claim: Checksum, attributes: Attributes) -> Stored:
         raise AssertionError(f"a scan must not write {path}")
