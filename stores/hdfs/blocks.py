@@ -53,16 +53,14 @@ def blocks_of(layout: bytes, size_bytes: int) -> tuple[FileBlock, ...]:
         proto = LocatedBlocksProto.FromString(layout)
     except DecodeError as error:
         raise ValueError(f"not a LocatedBlocksProto: {error}") from error
-    located = _all_blocks(proto)
     blocks: list[FileBlock] = []
     end = 0
-    for index, block in enumerate(located):
+    for block in _all_blocks(proto):
         if end >= size_bytes:
             break
-        behind = located[index + 1].offset if index + 1 < len(located) else size_bytes
-        if block.offset != end or behind <= end:
+        if block.offset != end or not block.b.numBytes:
             raise ValueError(f"block {block.b.blockId} begins at {block.offset}, after {end} bytes")
-        block_end = min(behind, size_bytes)
+        block_end = min(end + block.b.numBytes, size_bytes)
         blocks.append(FileBlock(Extent(end, block_end - end), block))
         end = block_end
     if end < size_bytes:

@@ -72,7 +72,7 @@ TREES = st.lists(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=40
 @given(TREES, st.integers(1, 7))
 @example(("a-b", "a-b.c", "a.txt", "a/", "a/b", "a/b-", "b"), 1)
 @example(("1é", "2é", "2日", "2日-", "2日本", "3"), 2)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_tree_comes_in_key_order(paths: tuple[str, ...], page_size: int) -> None:
     tree = PagedTree(paths, page_size)
     assert [entry.path for entry in walk(tree)] == list(paths)
@@ -81,7 +81,7 @@ def test_a_tree_comes_in_key_order(paths: tuple[str, ...], page_size: int) -> No
 
 
 @given(TREES, st.integers(1, 7), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_after_gives_the_rest_and_lists_no_folder_before_it(
     paths: tuple[str, ...], page_size: int, data: st.DataObject
 ) -> None:
@@ -92,7 +92,7 @@ def test_after_gives_the_rest_and_lists_no_folder_before_it(
 
 
 @given(st.lists(NAMES, unique=True, max_size=60), st.integers(1, 5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_chunks_of_names_follow_each_other(names: list[str], page_size: int) -> None:
     tree = PagedTree(tuple(names), page_size)
     seen: list[str] = []

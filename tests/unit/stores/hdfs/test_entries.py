@@ -1,0 +1,79 @@
+"""Listed entries as stats."""
+
+import pytest
+
+from stores.base import Attributes, Condition, Kind, Stat
+from stores.hdfs.entries import stats_of
+from stores.hdfs.wire.hdfs_pb2 import LocatedBlocksProto
+from stores.hdfs.wire.listing_pb2 import ListedEntryProto
+from tests.unit.stores.hdfs.listed import listed_entry
+
+EMPTY = LocatedBlocksProto(fileLength=0, underConstruction=False, isLastBlockComplete=True).SerializeToString()
+OPEN = LocatedBlocksProto(fileLength=0, underConstruction=True, isLastBlockComplete=False).SerializeToString()
+
+
+def entry(name: str = "f", file_type: int = 2, mode: int = 0o644, flags: int = 0) -> ListedEntryProto:
+    return listed_entry(name, file_type, mode, flags)
+
+
+def only(listed: ListedEntryProto) -> Stat:
+    (stat,) = stats_of([listed], "a/")
+    return stat
+
+
+def test_a_folder_ends_with_a_slash_and_has_no_size() -> None:
+    listed = entry("d", 1, 0o1777)
+    listed.length = 99
+    assert only(listed) == Stat("a/d/", Kind.FOLDER, 0, 11, Attributes("alice", "staff", 0o1777, 11, 22))
+
+
+def test_a_file_has_version_and_layout_when_located() -> None:
+    listed = entry("é 😀")
+    bare = only(listed)
+    assert (bare.path, bare.kind, bare.version, bare.layout) == ("a/é 😀", Kind.FILE, "", b"")
+    listed.locations = EMPTY
+    located = only(listed)
+    assert (len(located.version), located.condition) == (16, Condition.PLAIN)
+    assert LocatedBlocksProto.FromString(located.layout) == LocatedBlocksProto.FromString(EMPTY)
+
+
+def test_a_symbolic_link_is_told_apart() -> None:
+    assert only(entry("l", 3)).kind is Kind.SYMLINK
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags", "layout", "condition"),
+    [
+        (0o644, 0, OPEN, Condition.OPEN),
+        (0o644, 2, EMPTY, Condition.ENCRYPTED),
+        (0o644 | 1 << 13, 0, EMPTY, Condition.ENCRYPTED),  # Hadoop 2 has no flags
+        (0o644, 4, EMPTY, Condition.ERASURE_CODED),
+        (0o644, 1 | 8, EMPTY, Condition.PLAIN),  # an ACL, a snapshot
+        (0o644, 2, OPEN, Condition.ENCRYPTED),  # ciphertext comes first: it must never be read
+        (0o644, 4, OPEN, Condition.ERASURE_CODED),
+    ],
+)
+def test_what_is_special_is_seen(mode: int, flags: int, layout: bytes, condition: Condition) -> None:
+    listed = entry(mode=mode, flags=flags)
+    listed.locations = layout
+    stat = only(listed)
+    assert stat.condition is condition
+    assert stat.attributes is not None
+    assert stat.attributes.permissions == 0o644
+
+
+def test_encryption_and_coding_are_seen_without_flags() -> None:
+    encrypted, coded = entry(), entry()
+    encrypted.fileEncryptionInfo, coded.ecPolicy = b"\x08\x02", b"\x20\x01"
+    assert [only(encrypted).condition, only(coded).condition] == [Condition.ENCRYPTED, Condition.ERASURE_CODED]
+
+
+def test_a_folder_in_a_zone_is_an_ordinary_folder() -> None:
+    assert only(entry("d", 1, flags=2 | 4)).condition is Condition.PLAIN
+
+
+def test_a_name_that_is_not_utf8_is_refused() -> None:
+    listed = entry()
+    listed.path = b"\xff\xfe"
+    with pytest.raises(UnicodeDecodeError):
+        only(listed)
