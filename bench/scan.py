@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from blockferry.errors import BlockferryError
 from ledger.ledger import Ledger
-from scanner.facts import Purpose, Scanned
-from scanner.scan import Scan, run
+from scanner.facts import Scanned, ScanPurpose
+from scanner.scan import ScanOrder, run
 from service.jobs import TransferOptions
 from stores.base import Attributes, Kind, SinkFeatures, Stat, Stored, Upload
 from stores.checksum import Algorithm, Checksum
@@ -87,7 +87,7 @@ def measure(name: str, source: Iterable[Stat], found: Iterable[Stat]) -> None:
     """Runs one scan and prints what it cost."""
     with tempfile.TemporaryDirectory() as folder:
         ends = SyntheticEnd(tuple(source)), SyntheticEnd(tuple(found))
-        scan = Scan(*ends, Ledger(folder), Purpose.TRANSFER, TransferOptions())
+        scan = ScanOrder(*ends, Ledger(folder), ScanPurpose.TRANSFER, TransferOptions())
         cpu_s, wall_s = time.process_time(), time.perf_counter()
         facts = list(run(scan, threading.Event()))
         cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s

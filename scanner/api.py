@@ -15,9 +15,9 @@ from opentelemetry import trace
 from blockferry.errors import BlockferryError, Whose
 from blockferry.v1 import location_pb2
 from ledger.ledger import Ledger
-from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Purpose, Scanned
+from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Scanned, ScanPurpose
 from scanner.prepare import check_location, prepare
-from scanner.scan import Scan, run
+from scanner.scan import ScanOrder, run
 from scanner.stream import Facts, Stream
 from service.jobs import Job, failure_groups_to_proto, job_from_proto, location_from_proto
 from service.v1 import scan_pb2, scan_pb2_grpc
@@ -26,8 +26,8 @@ from stores.opening import open_sink, open_source
 
 _TRACER = trace.get_tracer("blockferry.scanner")
 _PURPOSES = {
-    scan_pb2.ScanRequest.PURPOSE_TRANSFER: Purpose.TRANSFER,
-    scan_pb2.ScanRequest.PURPOSE_CHECK: Purpose.CHECK,
+    scan_pb2.ScanRequest.PURPOSE_TRANSFER: ScanPurpose.TRANSFER,
+    scan_pb2.ScanRequest.PURPOSE_CHECK: ScanPurpose.CHECK,
 }
 
 
@@ -77,17 +77,17 @@ def register(server: grpc.aio.Server) -> tuple[str, ...]:
     return (scan_pb2.DESCRIPTOR.services_by_name["ScanService"].full_name,)
 
 
-def _scan_job(job: Job, purpose: Purpose, cursor: Cursor, attempt: int, stop: threading.Event) -> Facts:
+def _scan_job(job: Job, purpose: ScanPurpose, cursor: Cursor, attempt: int, stop: threading.Event) -> Facts:
     with _TRACER.start_as_current_span("scan") as span:
         span.set_attribute("blockferry.execution", job.execution)
         span.set_attribute("blockferry.purpose", purpose)
         span.set_attribute("blockferry.attempt", attempt)
         with closing(open_source(job.source)) as source, closing(open_sink(job.destination)) as sink:
             ledger = Ledger(job.ledger_uri)
-            yield from run(Scan(source, sink, ledger, purpose, job.options, cursor, attempt), stop)
+            yield from run(ScanOrder(source, sink, ledger, purpose, job.options, cursor, attempt), stop)
 
 
-def purpose_from_proto(request: scan_pb2.ScanRequest) -> Purpose:
+def purpose_from_proto(request: scan_pb2.ScanRequest) -> ScanPurpose:
     """Returns what a scan is for. Raises INVALID_ARGUMENT when the request does not say it."""
     purpose = _PURPOSES.get(request.purpose)
     if purpose is None:

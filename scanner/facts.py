@@ -8,7 +8,7 @@ from enum import StrEnum
 from ledger.failures import FailureGroup
 
 
-class Purpose(StrEnum):
+class ScanPurpose(StrEnum):
     """What a scan is for."""
 
     TRANSFER = "TRANSFER"
@@ -70,11 +70,11 @@ class Scanned:
 Fact = PlannedShard | Listed | Scanned
 
 
-def shard_name(purpose: Purpose, number: int, attempt: int) -> str:
+def shard_name(purpose: ScanPurpose, number: int, attempt: int) -> str:
     """Returns a shard's name in the ledger, e.g. `000017`; of a check `c000017`; cut by a second attempt `000017-2`.
 
     A scan that lost its caller can write one more plan before it notices. That file has a name that nobody reads. Had
     it the name of a shard that the next attempt has announced, entries of that shard could be lost.
     """
-    name = f"{'c' if purpose is Purpose.CHECK else ''}{number:06d}"
+    name = f"{'c' if purpose is ScanPurpose.CHECK else ''}{number:06d}"
     return name if attempt <= 1 else f"{name}-{attempt}"

@@ -20,10 +20,10 @@ from ledger.failures import group_failures
 from ledger.records import Action, PlanEntry
 from scanner.cut import Bounds, Cutter
 from scanner.decide import Rules, decide, decide_check
-from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Purpose, Scanned, shard_name
+from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Scanned, ScanPurpose, shard_name
 from scanner.lookup import KnownAttributes, Lookup, nothing_known
 from scanner.march import Pair, Side, in_order, march
-from scanner.tally import Tally, move_totals, verify_count
+from scanner.sums import Sums, move_totals, verify_count
 from scanner.walk import Walk, list_failed, stopped
 from service.backoff import Backoff
 from service.jobs import OpenFiles, Transfer, TransferOptions
@@ -48,7 +48,7 @@ class PlanWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class ScanOrder:
     """What to scan and how.
 
     Attributes:
@@ -61,7 +61,7 @@ class Scan:
     source: Lister
     sink: Sink
     ledger: PlanWriter
-    purpose: Purpose
+    purpose: ScanPurpose
     options: TransferOptions
     cursor: Cursor = field(default_factory=Cursor)
     attempt: int = 1
@@ -71,7 +71,7 @@ class Scan:
     known_attributes: KnownAttributes = nothing_known
 
 
-def run(scan: Scan, stop: threading.Event, clock: Callable[[], float] = time.monotonic) -> Iterator[Fact]:
+def run(scan: ScanOrder, stop: threading.Event, clock: Callable[[], float] = time.monotonic) -> Iterator[Fact]:
     """Yields a fact for each shard, after its plan is in the ledger; signs of life; and `Scanned` at a good end.
 
     Args:
@@ -92,7 +92,9 @@ def run(scan: Scan, stop: threading.Event, clock: Callable[[], float] = time.mon
     lookup = Lookup(partial(_ask, scan.sink, backoff, stop), scan.known_attributes)
     try:
         pairs = march(sources, founds)
-        yield from _Plan(scan).facts(lookup.complete(pairs) if scan.purpose is Purpose.TRANSFER else pairs, stop, clock)
+        yield from _Plan(scan).facts(
+            lookup.complete(pairs) if scan.purpose is ScanPurpose.TRANSFER else pairs, stop, clock
+        )
     finally:
         stop.set()
         lookup.close()
@@ -111,8 +113,8 @@ def rules_of(options: TransferOptions, sink: Sink) -> Rules:
     )
 
 
-def _lists_destination(scan: Scan) -> bool:
-    return scan.purpose is Purpose.CHECK or scan.options.transfer is Transfer.CHANGED
+def _lists_destination(scan: ScanOrder) -> bool:
+    return scan.purpose is ScanPurpose.CHECK or scan.options.transfer is Transfer.CHANGED
 
 
 def _ask(sink: Sink, backoff: Backoff, stop: threading.Event, path: str) -> Stat | None:
@@ -129,12 +131,12 @@ def _ask(sink: Sink, backoff: Backoff, stop: threading.Event, path: str) -> Stat
 class _Plan:
     """The open shard of a scan and its sums."""
 
-    def __init__(self, scan: Scan) -> None:
+    def __init__(self, scan: ScanOrder) -> None:
         self._scan = scan
         self._rules = rules_of(scan.options, scan.sink)
-        self._judge = decide if scan.purpose is Purpose.TRANSFER else decide_check
+        self._judge = decide if scan.purpose is ScanPurpose.TRANSFER else decide_check
         self._cutter = Cutter(scan.bounds, is_first=scan.cursor.shard_number == 0)
-        self._tally = Tally(scan.cursor.counts)
+        self._sums = Sums(scan.cursor.counts)
         self._number = scan.cursor.shard_number
         self._last_path = scan.cursor.last_path
         self._told = scan.cursor.counts
@@ -161,7 +163,7 @@ class _Plan:
 
     def _take(self, pair: Pair, now_s: float) -> tuple[PlanEntry, ...]:
         entry = self._judge(pair, self._rules)
-        self._tally.add(pair, entry)
+        self._sums.add(pair, entry)
         self._last_path = pair.path
         if entry is None or (entry.action is Action.SKIP and not self._scan.list_skipped):
             return self._cutter.tick(now_s)
@@ -186,7 +188,7 @@ class _Plan:
         )
 
     def _measured(self) -> Counts:
-        counts, told = self._tally.counts(), self._told
+        counts, told = self._sums.counts(), self._told
         self._told = counts
         _ENTRIES.add(counts.source_listed_count - told.source_listed_count, {"side": Side.SOURCE})
         _ENTRIES.add(counts.destination_listed_count - told.destination_listed_count, {"side": Side.DESTINATION})

@@ -13,9 +13,9 @@ import pytest
 from blockferry.errors import BlockferryError
 from ledger.ledger import Ledger
 from ledger.records import Action, PlanEntry
-from scanner.facts import PlannedShard, Purpose, Scanned
+from scanner.facts import PlannedShard, Scanned, ScanPurpose
 from scanner.prepare import check_location, prepare
-from scanner.scan import Scan, run
+from scanner.scan import ScanOrder, run
 from service.backoff import Backoff
 from service.jobs import Job, TransferOptions
 from stores.base import Kind, Source
@@ -41,7 +41,7 @@ def plan_of(source: Source, sink: MemoryStore, place: Path) -> list[PlanEntry]:
     """Scans as the service does, with a real ledger; returns the plan."""
     ledger = Ledger(str(place))
     backoff = Backoff(base_s=0.0, attempts=3)
-    scan = Scan(source, sink, ledger, Purpose.TRANSFER, TransferOptions(), backoff=backoff)
+    scan = ScanOrder(source, sink, ledger, ScanPurpose.TRANSFER, TransferOptions(), backoff=backoff)
     facts = list(run(scan, threading.Event()))
     assert isinstance(facts[-1], Scanned)
     return [entry for fact in facts if isinstance(fact, PlannedShard) for entry in ledger.read_plan(fact.name)]

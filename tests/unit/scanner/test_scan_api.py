@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from blockferry.errors import BlockferryError
 from ledger.failures import FailureGroup
 from scanner.api import cursor_from_proto, purpose_from_proto, register, response_to_proto
-from scanner.facts import Counts, Cursor, Listed, PlannedShard, Purpose, Scanned
+from scanner.facts import Counts, Cursor, Listed, PlannedShard, Scanned, ScanPurpose
 from service.v1 import scan_pb2
 
 COUNTS = st.builds(Counts, **{field.name: st.integers(0, 1 << 60) for field in fields(Counts)})
@@ -46,8 +46,8 @@ def test_signs_of_life_and_the_end_tell_counts() -> None:
 
 def test_purposes() -> None:
     request = scan_pb2.ScanRequest
-    assert purpose_from_proto(request(purpose=request.PURPOSE_TRANSFER)) is Purpose.TRANSFER
-    assert purpose_from_proto(request(purpose=request.PURPOSE_CHECK)) is Purpose.CHECK
+    assert purpose_from_proto(request(purpose=request.PURPOSE_TRANSFER)) is ScanPurpose.TRANSFER
+    assert purpose_from_proto(request(purpose=request.PURPOSE_CHECK)) is ScanPurpose.CHECK
     with pytest.raises(BlockferryError, match="INVALID_ARGUMENT"):
         purpose_from_proto(request())
 

@@ -16,8 +16,8 @@ from blockferry.errors import BlockferryError
 from ledger.records import Action, PlanEntry, Why
 from scanner.belt import MAX_ENTRIES
 from scanner.cut import Bounds
-from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Purpose, Scanned
-from scanner.scan import Scan, run
+from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Scanned, ScanPurpose
+from scanner.scan import ScanOrder, run
 from service.backoff import Backoff
 from service.jobs import OpenFiles, Transfer, TransferOptions, Verify
 from stores.base import Attributes, Condition, Kind, Stat
@@ -28,8 +28,10 @@ SOON = Backoff(base_s=0.0, attempts=3)
 SMALL = Bounds(max_entries=4, max_bytes=50, max_age_s=3_600.0, first_entries=2, first_bytes=20)
 
 
-def scan_of(source: Iterable[Stat], found: Iterable[Stat] = (), purpose: Purpose = Purpose.TRANSFER) -> Scan:
-    return Scan(
+def scan_of(
+    source: Iterable[Stat], found: Iterable[Stat] = (), purpose: ScanPurpose = ScanPurpose.TRANSFER
+) -> ScanOrder:
+    return ScanOrder(
         source=ListedEnd(source),
         sink=ListedEnd(found, hides_attributes=True),
         ledger=KeptPlans(),
@@ -40,17 +42,17 @@ def scan_of(source: Iterable[Stat], found: Iterable[Stat] = (), purpose: Purpose
     )
 
 
-def facts_of(scan: Scan) -> list[Fact]:
+def facts_of(scan: ScanOrder) -> list[Fact]:
     return list(run(scan, threading.Event()))
 
 
-def planned(scan: Scan) -> list[tuple[str, Action, Why]]:
+def planned(scan: ScanOrder) -> list[tuple[str, Action, Why]]:
     """Runs a scan; returns its plan."""
     assert isinstance(facts_of(scan)[-1], Scanned)
     return [(entry.path, entry.action, entry.why) for entry in plans_of(scan).entries()]
 
 
-def plans_of(scan: Scan) -> KeptPlans:
+def plans_of(scan: ScanOrder) -> KeptPlans:
     assert isinstance(scan.ledger, KeptPlans)
     return scan.ledger
 
@@ -154,7 +156,7 @@ def test_known_attributes_spare_the_question() -> None:
 def test_a_check_proves_both_sides() -> None:
     source = [file("a", 3), file("lost"), folder("f/"), file("e", condition=Condition.ENCRYPTED)]
     found = [written(file("a", 3)), written(file("extra")), written(folder("f/")), written(file(".blockferry-probe-9"))]
-    scan = scan_of(source, found, Purpose.CHECK)
+    scan = scan_of(source, found, ScanPurpose.CHECK)
     facts = facts_of(scan)
     assert [(entry.path, entry.action) for entry in plans_of(scan).entries()] == [
         ("a", Action.CHECK),
@@ -279,9 +281,9 @@ TREES = st.lists(FILES, max_size=25)
 
 
 @settings(max_examples=30, deadline=None)
-@given(TREES, TREES, st.sampled_from(Purpose), st.integers(0, 12))
+@given(TREES, TREES, st.sampled_from(ScanPurpose), st.integers(0, 12))
 def test_a_broken_scan_and_its_resumption_are_one_whole_scan(
-    source: list[Stat], found: list[Stat], purpose: Purpose, shard_count: int
+    source: list[Stat], found: list[Stat], purpose: ScanPurpose, shard_count: int
 ) -> None:
     whole = scan_of(source, found, purpose)
     end = facts_of(whole)[-1]
@@ -303,8 +305,8 @@ def test_a_broken_scan_and_its_resumption_are_one_whole_scan(
 
 
 @settings(max_examples=30, deadline=None)
-@given(TREES, TREES, st.sampled_from(Purpose))
-def test_sums_agree_with_the_plan(source: list[Stat], found: list[Stat], purpose: Purpose) -> None:
+@given(TREES, TREES, st.sampled_from(ScanPurpose))
+def test_sums_agree_with_the_plan(source: list[Stat], found: list[Stat], purpose: ScanPurpose) -> None:
     scan = scan_of(source, found, purpose)
     facts = facts_of(scan)
     counts = facts[-1].counts if isinstance(facts[-1], Scanned) else Counts()
@@ -316,7 +318,7 @@ def test_sums_agree_with_the_plan(source: list[Stat], found: list[Stat], purpose
     assert counts.failed_count == sum(group.failure_count for shard in shards for group in shard.failures)
     assert counts.source_listed_count == len({stat.path for stat in source})
     assert counts.destination_listed_count == len({stat.path for stat in found})
-    if purpose is Purpose.TRANSFER:
+    if purpose is ScanPurpose.TRANSFER:
         assert counts.source_listed_count == counts.estimated_count + counts.skipped_count + counts.failed_count
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.records import Action, EntryFailure, PlanEntry, Why
-from scanner.facts import Counts, Purpose, shard_name
+from scanner.facts import Counts, ScanPurpose, shard_name
 from scanner.march import Pair
-from scanner.tally import Tally, move_totals, verify_count
+from scanner.sums import Sums, move_totals, verify_count
 from service.jobs import Verify
 from service.v1 import scan_pb2
 from tests.support.listings import file, folder, written
@@ -22,13 +22,13 @@ def entry(action: Action, size_bytes: int = 5) -> PlanEntry:
 
 
 def test_each_action_has_its_count() -> None:
-    tally = Tally(Counts())
+    sums = Sums(Counts())
     source, found = file("a", 5), written(file("a", 7))
     for action in (Action.COPY, Action.METADATA, Action.SKIP, Action.REFUSE):
-        tally.add(Pair(source, found), entry(action))
-    tally.add(Pair(folder("f/"), None), PlanEntry("f/", Action.COPY, Why.NEW, folder("f/")))
-    tally.add(Pair(None, found), None)
-    assert tally.counts() == Counts(
+        sums.add(Pair(source, found), entry(action))
+    sums.add(Pair(folder("f/"), None), PlanEntry("f/", Action.COPY, Why.NEW, folder("f/")))
+    sums.add(Pair(None, found), None)
+    assert sums.counts() == Counts(
         source_listed_count=5,
         source_listed_bytes=20,
         destination_listed_count=5,
@@ -43,17 +43,17 @@ def test_each_action_has_its_count() -> None:
 
 
 def test_one_sided_entries_of_a_check_are_failures() -> None:
-    tally = Tally(Counts())
-    tally.add(Pair(file("a"), None), entry(Action.MISSING))
-    tally.add(Pair(None, file("b")), entry(Action.EXTRA))
-    tally.add(Pair(file("c"), file("c")), entry(Action.CHECK))
-    assert tally.counts().failed_count == 2
-    assert tally.counts().estimated_count == 0
+    sums = Sums(Counts())
+    sums.add(Pair(file("a"), None), entry(Action.MISSING))
+    sums.add(Pair(None, file("b")), entry(Action.EXTRA))
+    sums.add(Pair(file("c"), file("c")), entry(Action.CHECK))
+    assert sums.counts().failed_count == 2
+    assert sums.counts().estimated_count == 0
 
 
 @given(st.lists(st.integers(0, 1 << 50), min_size=10, max_size=10))
 def test_a_tally_goes_on_from_a_cursor(numbers: list[int]) -> None:
-    assert Tally(Counts(*numbers)).counts() == Counts(*numbers)
+    assert Sums(Counts(*numbers)).counts() == Counts(*numbers)
 
 
 def test_counts_have_the_fields_of_their_message() -> None:
@@ -77,6 +77,6 @@ def test_what_a_shard_verifies_follows_the_option() -> None:
 
 
 def test_shard_names_differ_by_purpose_number_and_attempt() -> None:
-    assert shard_name(Purpose.TRANSFER, 17, 1) == "000017"
-    assert shard_name(Purpose.CHECK, 17, 0) == "c000017"
-    assert shard_name(Purpose.TRANSFER, 17, 2) == "000017-2"
+    assert shard_name(ScanPurpose.TRANSFER, 17, 1) == "000017"
+    assert shard_name(ScanPurpose.CHECK, 17, 0) == "c000017"
+    assert shard_name(ScanPurpose.TRANSFER, 17, 2) == "000017-2"

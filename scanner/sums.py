@@ -15,7 +15,7 @@ _MOVED = (Action.COPY, Action.METADATA)
 _FAILED = (Action.REFUSE, Action.MISSING, Action.EXTRA)
 
 
-class Tally:
+class Sums:
     """Counts of a running scan; goes on from those of a cursor."""
 
     def __init__(self, counts: Counts) -> None:
