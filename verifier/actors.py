@@ -17,7 +17,7 @@ from typing import cast
 import ray
 from opentelemetry import trace
 from ray.actor import ActorClass, ActorHandle
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from blockferry.errors import BlockferryError
 from service import telemetry
@@ -98,11 +98,11 @@ class RayProvers:
             self._free.put_nowait(actor)
 
     async def prove(self, batch: ProofBatch, carrier: Mapping[str, str]) -> ProvedBatch:
-        """Returns the proofs of a batch. Raises WORKER_LOST when actor after actor died over it."""
+        """Returns the proofs of a batch. Raises WORKER_LOST when actor after actor died over it, or Ray itself."""
         for attempt in range(1, LOST_ACTOR.attempts + 1):
             try:
                 return await self._prove(batch, carrier)
-            except RayActorError as error:
+            except RayError as error:
                 LOG.warning('action="actor_lost" attempt=%d error="%s"', attempt, str(error).replace("\n", " "))
                 if attempt == LOST_ACTOR.attempts:
                     raise _worker_lost(batch, attempt) from error
@@ -121,7 +121,7 @@ class RayProvers:
         actor = await self._free.get()
         try:
             answer = await actor.prove.remote(batch, dict(carrier))
-        except RayTaskError as error:
+        except RayTaskError as error:  # a fault of ours: Ray hides it in an error of its own
             raise error.cause from error
         except asyncio.CancelledError:
             actor.cancel.remote(batch.batch_id)
@@ -137,8 +137,8 @@ class RayProvers:
 def _worker_lost(batch: ProofBatch, attempts: int) -> BlockferryError:
     return BlockferryError(
         "WORKER_LOST",
-        f"{attempts} processes of the verifier died over the same {len(batch.questions)} entries: look for the reason "
-        "in the system's log (memory?) and call again.",
+        f"{attempts} processes of the verifier were lost over the same {len(batch.questions)} entries: look for the "
+        "reason in the system's log (memory?), see that Ray runs, and call again.",
         retryable=True,
         first_path=batch.questions[0].entry.path,
     )
