@@ -37,7 +37,7 @@ from ledger.report_rows import (
     SKIPPED,
     TRANSFERRED,
     VERIFIED,
-    Listing,
+    ReportList,
     entries_table,
     failed_object,
 )
@@ -197,10 +197,10 @@ class _Writer:
         ]
         return {"entries": self._results, "failures": failures, "files": sorted((*self.files, _SUMMARY_FILE))}
 
-    def _list(self, listing: Listing, shard: str, rows: Sequence[Outcome]) -> None:
+    def _list(self, listing: ReportList, shard: str, rows: Sequence[Outcome]) -> None:
         csv.writer(self._csv(listing)).writerows(listing.cells(shard, row) for row in rows)
 
-    def _csv(self, listing: Listing) -> io.TextIOWrapper:
+    def _csv(self, listing: ReportList) -> io.TextIOWrapper:
         if listing.name not in self._lists:
             csv.writer(self._text(listing.name)).writerow(listing.header)
         return self._lists[listing.name]

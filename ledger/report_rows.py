@@ -25,7 +25,7 @@ _NO_VERDICT = Verdict("", Proof.NONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ReportList:
     """One CSV list: its file, its header, and the cells of an entry that belongs into it."""
 
     name: str
@@ -121,8 +121,8 @@ def _attributes(row: Outcome) -> Attributes:
     return _source(row).attributes or _NO_ATTRIBUTES
 
 
-FAILED = Listing("failed.csv", ("path", "shard", "phase", "reason", "message", "coordinates"), _failed)
-TRANSFERRED = Listing(
+FAILED = ReportList("failed.csv", ("path", "shard", "phase", "reason", "message", "coordinates"), _failed)
+TRANSFERRED = ReportList(
     "transferred.csv",
     (
         "path",
@@ -139,13 +139,13 @@ TRANSFERRED = Listing(
     ),
     _transferred,
 )
-VERIFIED = Listing(
+VERIFIED = ReportList(
     "verified.csv",
     ("path", "proof", "checksum_algorithm", "expected", "found", "source_proven", "result"),
     _verified,
 )
-PLANNED = Listing("planned.csv", ("path", "action", "why", "size_bytes"), _planned)
-SKIPPED = Listing("skipped.csv", PLANNED.header, _planned)
+PLANNED = ReportList("planned.csv", ("path", "action", "why", "size_bytes"), _planned)
+SKIPPED = ReportList("skipped.csv", PLANNED.header, _planned)
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _ENTRY_COLUMNS: tuple[tuple[str, pa.DataType, Callable[[str, Outcome], Cell | bool]], ...] = (

@@ -21,7 +21,7 @@ from stores.base import Sink, Source
 from stores.location import Location
 from verifier.batch import ProofBatch, ProvedBatch
 from verifier.expect import Question
-from verifier.prove import Bench, EntryProof, cancelled, prove
+from verifier.prove import EntryProof, ProofBench, cancelled, prove
 
 LOG = logging.getLogger("blockferry.verifier")
 OpenSource = Callable[[Location], Source]
@@ -111,7 +111,7 @@ class Crew:
                 stop.set()
         try:
             with self._shelf.lend(batch.source, batch.destination) as (source, sink):
-                return self._prove(Bench(source, sink, batch.claims_trusted, self._backoff, stop), batch, carrier)
+                return self._prove(ProofBench(source, sink, batch.claims_trusted, self._backoff, stop), batch, carrier)
         finally:
             with self._lock:
                 del self._stops[batch.batch_id]
@@ -133,7 +133,7 @@ class Crew:
         self._threads.shutdown()
         self._shelf.close()
 
-    def _prove(self, bench: Bench, batch: ProofBatch, carrier: Mapping[str, str]) -> ProvedBatch:
+    def _prove(self, bench: ProofBench, batch: ProofBatch, carrier: Mapping[str, str]) -> ProvedBatch:
         futures = [self._threads.submit(_prove_one, bench, question, carrier) for question in batch.questions]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = next((error for future in done if (error := future.exception()) is not None), None)
@@ -146,7 +146,7 @@ class Crew:
         return ProvedBatch(tuple(future.result() for future in futures))
 
 
-def _prove_one(bench: Bench, question: Question, carrier: Mapping[str, str]) -> EntryProof:
+def _prove_one(bench: ProofBench, question: Question, carrier: Mapping[str, str]) -> EntryProof:
     """Returns the proof of one entry. A fault of ours fails the entry and not its neighbours."""
     with telemetry.attached(carrier):
         try:

@@ -30,7 +30,7 @@ _TRACER = trace.get_tracer("blockferry.verifier")
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ProofBench:
     """What a proof is made with.
 
     Attributes:
@@ -54,7 +54,7 @@ class EntryProof:
     retry_count: int = 0
 
 
-def prove(bench: Bench, question: Question) -> EntryProof:
+def prove(bench: ProofBench, question: Question) -> EntryProof:
     """Returns the verdict on one entry, within a span. What fails for this entry alone becomes its verdict's failure.
 
     Raises:
@@ -73,7 +73,7 @@ def prove(bench: Bench, question: Question) -> EntryProof:
 class _Inquiry:
     """The proof of one entry, with its costs."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: ProofBench) -> None:
         self.read_back_bytes = 0
         self.retry_count = 0
         self._bench = bench

@@ -13,7 +13,7 @@ from stores.faulty import FaultySink, FaultySource, Script
 from stores.hashing import checksum_of
 from stores.memory import MemoryStore
 from verifier.expect import Question
-from verifier.prove import Bench, EntryProof, prove
+from verifier.prove import EntryProof, ProofBench, prove
 
 ATTRIBUTES = Attributes("hdfs", "users", 0o644, 1_000, 2_000)
 NO_WAIT = Backoff(base_s=0.0, attempts=3)
@@ -58,11 +58,11 @@ class TwoStores:
 
     def bench(
         self, *, claims_trusted: bool = True, script: Script | None = None, stop: threading.Event | None = None
-    ) -> Bench:
+    ) -> ProofBench:
         """Returns a bench whose stores are under a script."""
         source = FaultySource(self.source, script or Script())
         sink = FaultySink(self.sink, script or Script())
-        return Bench(source, sink, claims_trusted, NO_WAIT, stop or threading.Event())
+        return ProofBench(source, sink, claims_trusted, NO_WAIT, stop or threading.Event())
 
     def prove(self, question: Question, *, claims_trusted: bool = True, script: Script | None = None) -> EntryProof:
         """Returns the proof of one entry."""
