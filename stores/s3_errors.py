@@ -135,7 +135,7 @@ _BY_STATUS = {
     503: _BUSY, 507: _FULL,
 }  # fmt: skip
 _GENERAL_CODES = frozenset({"InvalidRequest", "BadRequest", "InvalidArgument"})
-_CHECKSUM_WORDS = ("checksum", "crc32", "crc64", "digest", "content-md5", "hash")
+_CLAIM_WORDS = ("checksum", "crc32", "crc64", "digest", "content-md5", "hash", "mp-object-size", "mpuobjectsize")
 
 _TROUBLES = {
     Trouble.UNREACHABLE: _Meaning("STORE_UNAVAILABLE", "The endpoint cannot be reached: check its address, and that "
@@ -185,7 +185,7 @@ def retry_after_s(header: str | None) -> float | None:
 def _meaning(refusal: Refusal) -> _Meaning:
     if refusal.code == "AuthorizationHeaderMalformed" and "region" in refusal.message.lower():
         return _REGION
-    if refusal.code in _GENERAL_CODES and any(word in refusal.message.lower() for word in _CHECKSUM_WORDS):
+    if refusal.code in _GENERAL_CODES and any(word in refusal.message.lower() for word in _CLAIM_WORDS):
         return _REJECTED
     if found := _BY_CODE.get(refusal.code) or _BY_STATUS.get(refusal.status):
         return found

@@ -62,7 +62,7 @@ class Listing:
         """Looks for a folder from the begin of the listing to `after`: a listing that begins later may miss it."""
         with closing(self._flat("")) as flat:
             for entry in flat:
-                if entry.path > after or self._learn(entry.path) is not None:
+                if self._learn(entry.path) is not None or entry.path > after:
                     return
 
     def _learn(self, path: str) -> bool | None:

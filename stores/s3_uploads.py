@@ -69,12 +69,14 @@ class Uploads:
         try:
             answer = self._door.wire.send(ask)
         except BlockferryError as error:
-            stored = self._already(upload, claim, size_bytes) if error.reason == "NO_SUCH_UPLOAD" else None
+            stored = self._made(upload, claim, size_bytes) if error.reason == "NO_SUCH_UPLOAD" else None
             if stored is None:
                 raise
             return stored
-        etag = self._result(answer, upload.path).get("ETag", "").strip('"')
-        return Stored(etag, answer.headers.get("x-amz-version-id", ""))
+        said = self._result(answer, upload.path)
+        if said.get(f"Checksum{claim.algorithm.value}") == claim.base64:
+            return Stored(said.get("ETag", "").strip('"'), answer.headers.get("x-amz-version-id", ""))
+        return self._looked_at(upload, claim, size_bytes, said.get("ETag", "").strip('"'))
 
     def abort(self, upload: Upload) -> None:
         """See `stores.base.Multipart.abort`."""
@@ -84,16 +86,32 @@ class Uploads:
             if error.reason not in ("NO_SUCH_UPLOAD", "NOT_FOUND"):
                 raise
 
-    def _already(self, upload: Upload, claim: Checksum, size_bytes: int) -> Stored | None:
-        """Returns the object that an earlier completion has made, if its checksum and size are those claimed."""
+    def _looked_at(self, upload: Upload, claim: Checksum, size_bytes: int, etag: str) -> Stored:
+        """Returns the object after a completion whose answer did not repeat the claim: is it there?
+
+        versitygw 1.8.0 answers 200 to the completion of an upload that was aborted, when there is an older object of
+        that name, even with the ETag that the upload would have had.
+        """
+        stored = self._made(upload, claim, size_bytes, etag)
+        if stored is None:
+            text = (
+                "The store answered that the upload is complete, but the object there is another one: begin it again."
+            )
+            raise self._door.at(upload.path).error("NO_SUCH_UPLOAD", text, more={"expected": claim.hex})
+        return stored
+
+    def _made(self, upload: Upload, claim: Checksum, size_bytes: int, etag: str = "") -> Stored | None:
+        """Returns the object if it is the one that a completion with this claim makes: by its checksum and size; where
+        the store keeps no checksum, by `etag` and size."""
         try:
             headers = self._door.wire.send(Ask("HEAD", upload.key, headers={"x-amz-checksum-mode": "ENABLED"})).headers
         except BlockferryError as error:
             if error.reason == "NOT_FOUND":
                 return None
             raise
-        same = whole_checksum(headers) == claim and headers.get("content-length") == str(size_bytes)
-        return stored_of(headers) if same else None
+        kept, stored = whole_checksum(headers), stored_of(headers)
+        same = kept == claim if kept is not None else bool(etag) and stored.etag == etag
+        return stored if same and headers.get("content-length") == str(size_bytes) else None
 
     def _result(self, answer: Answer, path: str) -> dict[str, str]:
         """Returns the texts of an answer's elements. Raises STORE_UNAVAILABLE (retryable) when it is no XML."""

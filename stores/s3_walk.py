@@ -56,7 +56,9 @@ def _children(pages: Pages, folder: str) -> Iterator[Stat | str]:
     request: PageRequest | None = PageRequest(folder, delimiter="/")
     while request is not None:
         page, request = pages.fetch(request)
-        children: list[Stat | str] = [*page.entries, *page.folders]
+        # An empty directory that is no object is shown as one, without an ETag, when it is listed itself (SeaweedFS).
+        entries = (entry for entry in page.entries if entry.version or entry.path != folder)
+        children: list[Stat | str] = [*entries, *page.folders]
         children.sort(key=lambda child: _path(child).removesuffix("/"))
         yield from children
 

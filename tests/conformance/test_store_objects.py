@@ -1,6 +1,7 @@
 """Objects that are put at once: what was written is there, byte for byte, with its checksum and attributes."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -123,7 +124,9 @@ def test_a_read_that_is_given_up_does_not_harm_the_next_call(tried: StoreUnderTe
     assert tried.content("other") == b"x"
 
 
-@pytest.mark.parametrize("path", ["", "/a", "a//b", "a/../b", "./a", "a/.", "a\x00", "a\nb", "a\x7f", "\ud800", "x" * 1025])
+@pytest.mark.parametrize(
+    "path", ["", "/a", "a//b", "a/../b", "./a", "a/.", "a\x00", "a\nb", "a\x7f", "\ud800", "x" * 1025]
+)
 def test_a_path_that_is_no_key_is_refused_before_it_is_sent(tried: StoreUnderTest, path: str) -> None:
     for call in (
         lambda: tried.store.check_path(path),
@@ -154,19 +157,12 @@ def test_a_backslash(tried: StoreUnderTest) -> None:
     assert tried.paths() == [expected]
 
 
-def test_an_empty_prefix_of_the_store_is_no_entry(tried: StoreUnderTest) -> None:
+def test_the_object_of_the_prefix_itself_is_no_entry(tried: StoreUnderTest) -> None:
     if not isinstance(tried.store, S3Store):
         pytest.skip("a store in memory has no prefix")
     assert tried.location is not None
     parent, _, name = tried.location.prefix.removesuffix("/").rpartition("/")
-    outer = S3Store(_with_prefix(tried, f"{parent}/"))
+    outer = S3Store(replace(tried.location, prefix=f"{parent}/"))
     outer.put(f"{name}/", b"", crc32c(b""), ATTRIBUTES)
     tried.put("file", b"x")
     assert tried.paths() == ["file"]
-
-
-def _with_prefix(tried: StoreUnderTest, prefix: str):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    assert tried.location is not None
-    return replace(tried.location, prefix=prefix)

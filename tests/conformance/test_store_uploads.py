@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.base import Part, SinkFeatures, Upload
+from stores.base import Part, Upload
 from stores.checksum import Algorithm, Checksum, concatenation
 from stores.hashing import checksum_of
 from stores.s3 import FEATURES, S3Store
@@ -204,7 +204,7 @@ def test_set_attributes_of_an_object_that_is_too_large_for_one_copy(tried: Store
         pytest.skip("a store in memory copies nothing")
     sending = Sending(tried, (3, 4))
     sending.complete(sending.parts())
-    store = S3Store(tried.location, features=_with_single_put(FEATURES, tried.part_bytes))
+    store = S3Store(tried.location, features=replace(FEATURES, max_single_put_bytes=tried.part_bytes))
     if Limit.NO_COPY_IN_PARTS in tried.limits:
         with pytest.raises(BlockferryError):
             store.set_attributes("folder/file", ATTRIBUTES, Algorithm.CRC32C)
@@ -214,7 +214,3 @@ def test_set_attributes_of_an_object_that_is_too_large_for_one_copy(tried: Store
     found = tried.store.stat("folder/file")
     assert found is not None and (found.attributes, found.checksum) == (ATTRIBUTES, sending.claim)
     assert tried.content("folder/file") == sending.content
-
-
-def _with_single_put(features: SinkFeatures, size: int) -> SinkFeatures:
-    return replace(features, max_single_put_bytes=size)

@@ -1,9 +1,9 @@
-"""Every store that the conformance suite runs over, with what is known to be beyond each. Declared, so that it is seen."""
+"""Every store that the conformance suite runs over, with what is known to be beyond each, declared so that it is seen."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -62,7 +62,6 @@ class StoreUnderTest:
     limits: frozenset[Limit]
     location: S3Location | None = None
     part_bytes: int = 5 * MIB
-    bodies: dict[str, bytes] = field(default_factory=dict)
 
     def put(self, path: str, body: bytes = b"", attributes: Attributes = ATTRIBUTES) -> None:
         """Puts an object with its true claim."""
