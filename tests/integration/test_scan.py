@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -251,9 +251,15 @@ def test_a_scan_goes_on_from_its_cursor(scanner: Scanner, place: Place) -> None:
     resumed = place.job()
     rest = scanner.scan(resumed, cursor=shards[0].cursor, attempt=2)
     ledger = Ledger(whole.ledger_uri)
-    assert [*ledger.read_plan(shards[0].shard), *plan_of(resumed, rest)] == plan_of(whole, messages)
+    together = [*ledger.read_plan(shards[0].shard), *plan_of(resumed, rest)]
+    assert without_layouts(together) == without_layouts(plan_of(whole, messages))
     assert rest[-1].scan_ended == messages[-1].scan_ended
     assert shards_in(rest)[0].shard == "000002-2"
+
+
+def without_layouts(plan: Iterable[PlanEntry]) -> list[PlanEntry]:
+    """Returns a plan that can be compared: layouts hold how full each DataNode is, which changes by the second."""
+    return [replace(entry, source=entry.source and replace(entry.source, layout=b"")) for entry in plan]
 
 
 def test_a_root_that_is_one_file_is_one_entry(scanner: Scanner, place: Place) -> None:
