@@ -79,7 +79,8 @@ async def _until_done(desk: Desk, move: FileMove, commands: tuple[Command, ...])
             if move.stage is Stage.DONE and move.receipt is not None:
                 return move.receipt
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            move, commands = _stepped(move, [task.result() for task in done])
+            # gather looks at every error, also where it raises the first: two parts often fail by the same cause.
+            move, commands = _stepped(move, await asyncio.gather(*done))
     finally:
         for task in running:
             task.cancel()
