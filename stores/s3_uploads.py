@@ -76,7 +76,7 @@ class Uploads:
         said = self._result(answer, upload.path)
         if said.get(f"Checksum{claim.algorithm.value}") == claim.base64:
             return Stored(said.get("ETag", "").strip('"'), answer.headers.get("x-amz-version-id", ""))
-        return self._looked_at(upload, claim, size_bytes, said.get("ETag", "").strip('"'))
+        return self._looked_at(upload, claim, size_bytes)
 
     def abort(self, upload: Upload) -> None:
         """See `stores.base.Multipart.abort`."""
@@ -86,13 +86,13 @@ class Uploads:
             if error.reason not in ("NO_SUCH_UPLOAD", "NOT_FOUND"):
                 raise
 
-    def _looked_at(self, upload: Upload, claim: Checksum, size_bytes: int, etag: str) -> Stored:
+    def _looked_at(self, upload: Upload, claim: Checksum, size_bytes: int) -> Stored:
         """Returns the object after a completion whose answer did not repeat the claim: is it there?
 
         versitygw 1.8.0 answers 200 to the completion of an upload that was aborted, when there is an older object of
         that name, even with the ETag that the upload would have had.
         """
-        stored = self._made(upload, claim, size_bytes, etag)
+        stored = self._made(upload, claim, size_bytes, answered=True)
         if stored is None:
             text = (
                 "The store answered that the upload is complete, but the object there is another one: begin it again."
@@ -100,9 +100,9 @@ class Uploads:
             raise self._door.at(upload.path).error("NO_SUCH_UPLOAD", text, more={"expected": claim.hex})
         return stored
 
-    def _made(self, upload: Upload, claim: Checksum, size_bytes: int, etag: str = "") -> Stored | None:
-        """Returns the object if it is the one that a completion with this claim makes: by its checksum and size; where
-        the store keeps no checksum, by `etag` and size."""
+    def _made(self, upload: Upload, claim: Checksum, size_bytes: int, answered: bool = False) -> Stored | None:
+        """Returns the object if it is the one that a completion with this claim makes, by its checksum and size. Where
+        the store keeps no checksum, its answer and the size must do: such a store is never trusted for proof."""
         try:
             headers = self._door.wire.send(Ask("HEAD", upload.key, headers={"x-amz-checksum-mode": "ENABLED"})).headers
         except BlockferryError as error:
@@ -110,7 +110,7 @@ class Uploads:
                 return None
             raise
         kept, stored = whole_checksum(headers), stored_of(headers)
-        same = kept == claim if kept is not None else bool(etag) and stored.etag == etag
+        same = kept == claim if kept is not None else answered
         return stored if same and headers.get("content-length") == str(size_bytes) else None
 
     def _result(self, answer: Answer, path: str) -> dict[str, str]:

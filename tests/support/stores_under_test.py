@@ -1,4 +1,4 @@
-"""Every store that the conformance suite runs over, with what is known to be beyond each, declared so that it is seen."""
+"""Every store that the conformance suite runs over, with what is known to be beyond each: declared, so it is seen."""
 
 from __future__ import annotations
 
