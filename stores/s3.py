@@ -16,7 +16,7 @@ from stores.s3_copy import copy_with
 from stores.s3_door import Door, open_door
 from stores.s3_headers import claim_headers, kind_of, metadata_headers, stat_of, stored_of
 from stores.s3_listing import Listing
-from stores.s3_pages import Pages
+from stores.s3_pages import KeyPages
 from stores.s3_uploads import Uploads
 from stores.s3_wire import Ask
 
@@ -138,7 +138,7 @@ class S3Store:
         with self._lock:
             if self._opened is None:
                 door = open_door(self._location, self._connections)
-                pages = Pages(door.wire, self._location.prefix)
+                pages = KeyPages(door.wire, self._location.prefix)
                 self._opened = (door, Uploads(door), Listing(pages, door.wire.place))
             return self._opened
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from blockferry.errors import Whose
 from stores.location import S3Location
 from stores.naming import key_of
-from stores.s3_errors import Place
+from stores.s3_errors import ObjectPlace
 from stores.s3_guard import guarded
 from stores.s3_login import DEFAULT_REGION, authorities_of, credentials_of, root_of, session_of
 from stores.s3_wire import Login, Wire
@@ -25,7 +25,7 @@ class Door:
         """Returns the key of a relative path."""
         return key_of(self.location.prefix, path)
 
-    def at(self, path: str) -> Place:
+    def at(self, path: str) -> ObjectPlace:
         """Returns the place of a relative path."""
         return replace(self.wire.place, key=self.key(path))
 
@@ -41,7 +41,7 @@ def open_door(location: S3Location, connections: int) -> Door:
     Raises:
         BlockferryError: INVALID_ENDPOINT, CREDENTIALS_MISSING, TLS_UNTRUSTED.
     """
-    place = Place(location.endpoint or "https://s3.amazonaws.com", location.bucket)
+    place = ObjectPlace(location.endpoint or "https://s3.amazonaws.com", location.bucket)
     if location.endpoint and urlsplit(location.endpoint).scheme not in ("http", "https"):
         text = "The endpoint is no URL: write it with its scheme, such as https://host:port."
         raise place.error("INVALID_ENDPOINT", text, whose=Whose.CALLER)

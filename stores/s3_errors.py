@@ -16,7 +16,7 @@ from stores.checksum import Checksum
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ObjectPlace:
     """Where a request went. `key` is empty for requests about the bucket."""
 
     endpoint: str
@@ -69,7 +69,7 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Meaning:
+class _CodeMeaning:
     """Reason, sentence (cause and cure), whose, retryable."""
 
     reason: str
@@ -78,29 +78,31 @@ class _Meaning:
     retryable: bool = False
 
 
-_REJECTED = _Meaning("CHECKSUM_REJECTED", "The store computed another checksum than the one claimed, and kept nothing: "
+_REJECTED = _CodeMeaning("CHECKSUM_REJECTED", "The store computed another checksum than the one claimed, and kept nothing: "
                      "the bytes changed on the way, or are not those of the source.", retryable=True)  # fmt: skip
-_REFUSED = _Meaning("CREDENTIALS_REFUSED", "The store does not accept the access key or its signature: check the "
+_REFUSED = _CodeMeaning("CREDENTIALS_REFUSED", "The store does not accept the access key or its signature: check the "
                     "location's credentials and region.", Whose.CALLER)  # fmt: skip
-_DENIED = _Meaning("ACCESS_DENIED", "The store denies this to the location's access key: check its policy, and that "
+_DENIED = _CodeMeaning("ACCESS_DENIED", "The store denies this to the location's access key: check its policy, and that "
                    "the keys are right.", Whose.CALLER)  # fmt: skip
-_BUSY = _Meaning("STORE_BUSY", "The store asks to slow down.", retryable=True)
-_FAILED = _Meaning("STORE_UNAVAILABLE", "The store failed on its side.", retryable=True)
-_BUCKET = _Meaning("BUCKET_NOT_FOUND", "There is no such bucket: create it, or correct the location.", Whose.CALLER)
-_REGION = _Meaning("WRONG_REGION", "The bucket is in another region: set the location's region.", Whose.CALLER)
-_KEY = _Meaning("INVALID_KEY", "The store cannot hold this key: rename the path.", Whose.SOURCE)
-_CONFLICT = _Meaning("KEY_CONFLICT", "The store cannot hold this key beside another one that it has already (`a` and "
+_BUSY = _CodeMeaning("STORE_BUSY", "The store asks to slow down.", retryable=True)
+_FAILED = _CodeMeaning("STORE_UNAVAILABLE", "The store failed on its side.", retryable=True)
+_BUCKET = _CodeMeaning("BUCKET_NOT_FOUND", "There is no such bucket: create it, or correct the location.", Whose.CALLER)
+_REGION = _CodeMeaning("WRONG_REGION", "The bucket is in another region: set the location's region.", Whose.CALLER)
+_KEY = _CodeMeaning("INVALID_KEY", "The store cannot hold this key: rename the path.", Whose.SOURCE)
+_CONFLICT = _CodeMeaning("KEY_CONFLICT", "The store cannot hold this key beside another one that it has already (`a` and "
                      "`a/b`): rename or remove one.", Whose.CALLER)  # fmt: skip
-_UPLOAD = _Meaning("NO_SUCH_UPLOAD", "The store has forgotten the upload (aborted, completed, or removed by a rule): "
+_UPLOAD = _CodeMeaning("NO_SUCH_UPLOAD", "The store has forgotten the upload (aborted, completed, or removed by a rule): "
                    "begin it again.")  # fmt: skip
-_CLOCK = _Meaning("CLOCK_SKEWED", "The clocks of this machine and of the store differ too much: set them.", Whose.US)
-_MISSING = _Meaning("NOT_FOUND", "There is no such object.")
-_LIMIT = _Meaning("LIMIT_EXCEEDED", "The store does not allow this size.")
-_FULL = _Meaning("STORE_FULL", "The store has no space left, or a quota is used up.")
-_METADATA = _Meaning("METADATA_TOO_LARGE", "The store does not allow so much user metadata (S3: 2 KB).")
-_CHANGED = _Meaning("OBJECT_CHANGED", "The object was changed by somebody else meanwhile.", retryable=True)
-_UNSUPPORTED = _Meaning("NOT_SUPPORTED", "The store does not offer this.")
-_OTHER = _Meaning("STORE_REFUSED", "The store refused the request.")
+_CLOCK = _CodeMeaning(
+    "CLOCK_SKEWED", "The clocks of this machine and of the store differ too much: set them.", Whose.US
+)
+_MISSING = _CodeMeaning("NOT_FOUND", "There is no such object.")
+_LIMIT = _CodeMeaning("LIMIT_EXCEEDED", "The store does not allow this size.")
+_FULL = _CodeMeaning("STORE_FULL", "The store has no space left, or a quota is used up.")
+_METADATA = _CodeMeaning("METADATA_TOO_LARGE", "The store does not allow so much user metadata (S3: 2 KB).")
+_CHANGED = _CodeMeaning("OBJECT_CHANGED", "The object was changed by somebody else meanwhile.", retryable=True)
+_UNSUPPORTED = _CodeMeaning("NOT_SUPPORTED", "The store does not offer this.")
+_OTHER = _CodeMeaning("STORE_REFUSED", "The store refused the request.")
 
 _CODES = {
     _REJECTED: ("BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest", "XAmzContentSHA256Mismatch", "InvalidPart",
@@ -138,22 +140,22 @@ _GENERAL_CODES = frozenset({"InvalidRequest", "BadRequest", "InvalidArgument"})
 _CLAIM_WORDS = ("checksum", "crc32", "crc64", "digest", "content-md5", "hash", "mp-object-size", "mpuobjectsize")
 
 _TROUBLES = {
-    Trouble.UNREACHABLE: _Meaning("STORE_UNAVAILABLE", "The endpoint cannot be reached: check its address, and that "
+    Trouble.UNREACHABLE: _CodeMeaning("STORE_UNAVAILABLE", "The endpoint cannot be reached: check its address, and that "
                                   "the store runs", retryable=True),
-    Trouble.TIMEOUT: _Meaning("STORE_UNAVAILABLE", "The store did not answer in time", retryable=True),
-    Trouble.BROKEN: _Meaning("STORE_UNAVAILABLE", "The connection broke off (if this happens at once, the endpoint may "
+    Trouble.TIMEOUT: _CodeMeaning("STORE_UNAVAILABLE", "The store did not answer in time", retryable=True),
+    Trouble.BROKEN: _CodeMeaning("STORE_UNAVAILABLE", "The connection broke off (if this happens at once, the endpoint may "
                              "want https:// or http:// instead)", retryable=True),
-    Trouble.UNTRUSTED: _Meaning("TLS_UNTRUSTED", "The store's certificate is not trusted: give the certificate of its "
+    Trouble.UNTRUSTED: _CodeMeaning("TLS_UNTRUSTED", "The store's certificate is not trusted: give the certificate of its "
                                 "authority as the location's CA bundle (--ca-bundle)", Whose.CALLER),
-    Trouble.GARBLED: _Meaning("STORE_UNAVAILABLE", "The answer is none of an S3 store: check the endpoint's address",
+    Trouble.GARBLED: _CodeMeaning("STORE_UNAVAILABLE", "The answer is none of an S3 store: check the endpoint's address",
                               retryable=True),
-    Trouble.NO_CREDENTIALS: _Meaning("CREDENTIALS_MISSING", "No access key was found on this worker: set "
+    Trouble.NO_CREDENTIALS: _CodeMeaning("CREDENTIALS_MISSING", "No access key was found on this worker: set "
                                      "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY there, or give the location a "
                                      "profile, environment prefix or credentials file", Whose.CALLER),
 }  # fmt: skip
 
 
-def refusal_error(refusal: Refusal, place: Place, claim: Checksum | None = None) -> BlockferryError:
+def refusal_error(refusal: Refusal, place: ObjectPlace, claim: Checksum | None = None) -> BlockferryError:
     """Returns the error for an answer. `claim` is the checksum that was sent along, if one was."""
     meaning = _meaning(refusal)
     if meaning is _MISSING and not place.key:
@@ -169,7 +171,7 @@ def refusal_error(refusal: Refusal, place: Place, claim: Checksum | None = None)
     )  # fmt: skip
 
 
-def trouble_error(trouble: Trouble, detail: str, place: Place) -> BlockferryError:
+def trouble_error(trouble: Trouble, detail: str, place: ObjectPlace) -> BlockferryError:
     """Returns the error for a request that got no answer. `detail` is the client library's sentence."""
     meaning = _TROUBLES[trouble]
     text = f"{meaning.text}: {detail}" if detail else f"{meaning.text}."
@@ -182,7 +184,7 @@ def retry_after_s(header: str | None) -> float | None:
     return float(text) if text.isdecimal() else None
 
 
-def _meaning(refusal: Refusal) -> _Meaning:
+def _meaning(refusal: Refusal) -> _CodeMeaning:
     if refusal.code == "AuthorizationHeaderMalformed" and "region" in refusal.message.lower():
         return _REGION
     if refusal.code in _GENERAL_CODES and any(word in refusal.message.lower() for word in _CLAIM_WORDS):

@@ -10,13 +10,13 @@ from http.client import HTTPException
 from botocore import exceptions as boto
 from urllib3 import exceptions as http
 
-from stores.s3_errors import Place, Trouble, trouble_error
+from stores.s3_errors import ObjectPlace, Trouble, trouble_error
 
 _UNREACHABLE = (http.NewConnectionError, http.ConnectTimeoutError, http.NameResolutionError, http.LocationParseError)
 
 
 @contextmanager
-def guarded(place: Place) -> Iterator[None]:
+def guarded(place: ObjectPlace) -> Iterator[None]:
     """Runs a block that talks to a store; whatever the client library raises comes out as a BlockferryError."""
     try:
         yield

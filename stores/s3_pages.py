@@ -41,7 +41,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class KeyPage:
     """What a page holds, in the store's order. Paths are relative to the location's prefix.
 
     Attributes:
@@ -66,14 +66,14 @@ class Page:
         return replace(request, token=self.token, start_after="" if self.token else last)
 
 
-class Pages:
+class KeyPages:
     """The pages of one bucket below one prefix. For several threads at once."""
 
     def __init__(self, wire: Wire, prefix: str) -> None:
         self._wire = wire
         self._prefix = prefix
 
-    def fetch(self, request: PageRequest) -> tuple[Page, PageRequest | None]:
+    def fetch(self, request: PageRequest) -> tuple[KeyPage, PageRequest | None]:
         """Returns a page and what asks for the next one, None at the end.
 
         Raises:
@@ -86,7 +86,7 @@ class Pages:
             text = f"A page of the store's listing is broken: {error}."
             raise self._wire.place.error("LIST_FAILED", text, retryable=True) from error
 
-    def _parsed(self, request: PageRequest) -> Page:
+    def _parsed(self, request: PageRequest) -> KeyPage:
         try:
             return parse_page(self._ask(request, encoded=False), self._prefix)
         except ElementTree.ParseError:
@@ -105,7 +105,7 @@ class Pages:
         return self._wire.send(Ask("GET", query={name: value for name, value in query.items() if value})).body
 
 
-def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str) -> Page:
+def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str) -> KeyPage:
     """Returns what a ListBucketResult says. `decode` turns its keys into keys.
 
     Raises:
@@ -121,7 +121,7 @@ def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str) -> 
     folders = tuple(contents.path(found, "Prefix") for found in root.iterfind(f"{space}CommonPrefixes"))
     entries = tuple(map(contents.entry, root.iterfind(f"{space}Contents")))
     token = root.findtext(f"{space}NextContinuationToken", "")
-    return Page(entries if all(entry.path for entry in entries[:1]) else entries[1:], folders, token,
+    return KeyPage(entries if all(entry.path for entry in entries[:1]) else entries[1:], folders, token,
                 truncated == "true")  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from stores.base import Attributes, Part, Stored, Upload
 from stores.checksum import Algorithm, Checksum
 from stores.s3_door import Door
 from stores.s3_headers import claim_headers, metadata_headers, stored_of, whole_checksum
-from stores.s3_wire import Answer, Ask, texts_of, xml_of
+from stores.s3_wire import Ask, HttpAnswer, texts_of, xml_of
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _FULL = {"x-amz-checksum-type": "FULL_OBJECT"}
@@ -113,7 +113,7 @@ class Uploads:
         same = kept == claim if kept is not None else answered
         return stored if same and headers.get("content-length") == str(size_bytes) else None
 
-    def _result(self, answer: Answer, path: str) -> dict[str, str]:
+    def _result(self, answer: HttpAnswer, path: str) -> dict[str, str]:
         """Returns the texts of an answer's elements. Raises STORE_UNAVAILABLE (retryable) when it is no XML."""
         try:
             return texts_of(xml_of(answer.body))

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from stores.base import Stat
-from stores.s3_pages import PageRequest, Pages
+from stores.s3_pages import KeyPages, PageRequest
 
 
-def walk(pages: Pages, after: str) -> Iterator[Stat]:
+def walk(pages: KeyPages, after: str) -> Iterator[Stat]:
     """Yields every entry whose path is greater than `after`, in key order."""
-    levels = [_Level(pages, "")]
+    levels = [_FolderLevel(pages, "")]
     while levels:
         match levels[-1].advance():
             case None:
@@ -25,15 +25,15 @@ def walk(pages: Pages, after: str) -> Iterator[Stat]:
                 if entry.path > after:
                     yield entry
             case folder if folder > after or after.startswith(folder):
-                levels.append(_Level(pages, folder))
+                levels.append(_FolderLevel(pages, folder))
 
 
-class _Level:
+class _FolderLevel:
     """The children of one folder. Gives them in key order: entries, and folders to go into."""
 
     __slots__ = ("_children", "_next", "_waiting")
 
-    def __init__(self, pages: Pages, folder: str) -> None:
+    def __init__(self, pages: KeyPages, folder: str) -> None:
         self._children = _children(pages, folder)
         self._next: Stat | str | None = None
         self._waiting: list[str] = []
@@ -51,7 +51,7 @@ class _Level:
             heappush(self._waiting, child)
 
 
-def _children(pages: Pages, folder: str) -> Iterator[Stat | str]:
+def _children(pages: KeyPages, folder: str) -> Iterator[Stat | str]:
     """Yields entries and subfolders of one folder by name."""
     request: PageRequest | None = PageRequest(folder, delimiter="/")
     while request is not None:

@@ -21,7 +21,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
 from urllib3.connection import HTTPConnection
 
 from stores.checksum import Checksum
-from stores.s3_errors import Place, Refusal, refusal_error, retry_after_s
+from stores.s3_errors import ObjectPlace, Refusal, refusal_error, retry_after_s
 from stores.s3_guard import guarded
 
 Body = memoryview | bytes | bytearray
@@ -57,7 +57,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What the store answered: headers (names in small letters) and the whole body."""
 
     headers: Mapping[str, str]
@@ -76,12 +76,12 @@ class Wire:
         place: the bucket.
     """
 
-    def __init__(self, login: Login, place: Place, connections: int) -> None:
+    def __init__(self, login: Login, place: ObjectPlace, connections: int) -> None:
         self.place = place
         self._login = login
         self._pool = _pool(login, connections)
 
-    def send(self, ask: Ask) -> Answer:
+    def send(self, ask: Ask) -> HttpAnswer:
         """Sends one request and returns the answer.
 
         Raises:
@@ -93,7 +93,7 @@ class Wire:
         body = response.data
         if response.status >= 300 or b"<Error>" in body[:_ERROR_WITHIN]:
             raise refusal_error(_refusal(response.status, response.headers, body), place, ask.claim)
-        return Answer({name.lower(): value for name, value in response.headers.items()}, body)
+        return HttpAnswer({name.lower(): value for name, value in response.headers.items()}, body)
 
     def read(self, key: str, slice_bytes: int) -> Iterator[bytes]:
         """Yields an object's content in slices of at most `slice_bytes`. Raises when it ends before its length."""
