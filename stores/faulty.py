@@ -76,7 +76,7 @@ class Fault:
     error: BlockferryError | None = None
 
 
-class FaultScript:
+class Script:
     """Decides which calls are struck. For several threads at once; one script may serve a source and a sink.
 
     Attributes:
@@ -122,7 +122,7 @@ class FaultScript:
 class FaultySource:
     """A source under a script: `Source` and `Prober` of `stores.base`."""
 
-    def __init__(self, store: ProbedSource, script: FaultScript) -> None:
+    def __init__(self, store: ProbedSource, script: Script) -> None:
         self._store = store
         self._script = script
 
@@ -172,7 +172,7 @@ class FaultySource:
 class FaultySink:
     """A sink under a script: `Sink`, `Multipart` and `Prober` of `stores.base`."""
 
-    def __init__(self, store: ProbedSink, script: FaultScript) -> None:
+    def __init__(self, store: ProbedSink, script: Script) -> None:
         self._store = store
         self._script = script
 

@@ -69,7 +69,7 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _CodeMeaning:
+class _Sense:
     """Reason, sentence (cause and cure), whose, retryable."""
 
     reason: str
@@ -78,31 +78,29 @@ class _CodeMeaning:
     retryable: bool = False
 
 
-_REJECTED = _CodeMeaning("CHECKSUM_REJECTED", "The store computed another checksum than the one claimed, and kept nothing: "
+_REJECTED = _Sense("CHECKSUM_REJECTED", "The store computed another checksum than the one claimed, and kept nothing: "
                      "the bytes changed on the way, or are not those of the source.", retryable=True)  # fmt: skip
-_REFUSED = _CodeMeaning("CREDENTIALS_REFUSED", "The store does not accept the access key or its signature: check the "
+_REFUSED = _Sense("CREDENTIALS_REFUSED", "The store does not accept the access key or its signature: check the "
                     "location's credentials and region.", Whose.CALLER)  # fmt: skip
-_DENIED = _CodeMeaning("ACCESS_DENIED", "The store denies this to the location's access key: check its policy, and that "
+_DENIED = _Sense("ACCESS_DENIED", "The store denies this to the location's access key: check its policy, and that "
                    "the keys are right.", Whose.CALLER)  # fmt: skip
-_BUSY = _CodeMeaning("STORE_BUSY", "The store asks to slow down.", retryable=True)
-_FAILED = _CodeMeaning("STORE_UNAVAILABLE", "The store failed on its side.", retryable=True)
-_BUCKET = _CodeMeaning("BUCKET_NOT_FOUND", "There is no such bucket: create it, or correct the location.", Whose.CALLER)
-_REGION = _CodeMeaning("WRONG_REGION", "The bucket is in another region: set the location's region.", Whose.CALLER)
-_KEY = _CodeMeaning("INVALID_KEY", "The store cannot hold this key: rename the path.", Whose.SOURCE)
-_CONFLICT = _CodeMeaning("KEY_CONFLICT", "The store cannot hold this key beside another one that it has already (`a` and "
+_BUSY = _Sense("STORE_BUSY", "The store asks to slow down.", retryable=True)
+_FAILED = _Sense("STORE_UNAVAILABLE", "The store failed on its side.", retryable=True)
+_BUCKET = _Sense("BUCKET_NOT_FOUND", "There is no such bucket: create it, or correct the location.", Whose.CALLER)
+_REGION = _Sense("WRONG_REGION", "The bucket is in another region: set the location's region.", Whose.CALLER)
+_KEY = _Sense("INVALID_KEY", "The store cannot hold this key: rename the path.", Whose.SOURCE)
+_CONFLICT = _Sense("KEY_CONFLICT", "The store cannot hold this key beside another one that it has already (`a` and "
                      "`a/b`): rename or remove one.", Whose.CALLER)  # fmt: skip
-_UPLOAD = _CodeMeaning("NO_SUCH_UPLOAD", "The store has forgotten the upload (aborted, completed, or removed by a rule): "
+_UPLOAD = _Sense("NO_SUCH_UPLOAD", "The store has forgotten the upload (aborted, completed, or removed by a rule): "
                    "begin it again.")  # fmt: skip
-_CLOCK = _CodeMeaning(
-    "CLOCK_SKEWED", "The clocks of this machine and of the store differ too much: set them.", Whose.US
-)
-_MISSING = _CodeMeaning("NOT_FOUND", "There is no such object.")
-_LIMIT = _CodeMeaning("LIMIT_EXCEEDED", "The store does not allow this size.")
-_FULL = _CodeMeaning("STORE_FULL", "The store has no space left, or a quota is used up.")
-_METADATA = _CodeMeaning("METADATA_TOO_LARGE", "The store does not allow so much user metadata (S3: 2 KB).")
-_CHANGED = _CodeMeaning("OBJECT_CHANGED", "The object was changed by somebody else meanwhile.", retryable=True)
-_UNSUPPORTED = _CodeMeaning("NOT_SUPPORTED", "The store does not offer this.")
-_OTHER = _CodeMeaning("STORE_REFUSED", "The store refused the request.")
+_CLOCK = _Sense("CLOCK_SKEWED", "The clocks of this machine and of the store differ too much: set them.", Whose.US)
+_MISSING = _Sense("NOT_FOUND", "There is no such object.")
+_LIMIT = _Sense("LIMIT_EXCEEDED", "The store does not allow this size.")
+_FULL = _Sense("STORE_FULL", "The store has no space left, or a quota is used up.")
+_METADATA = _Sense("METADATA_TOO_LARGE", "The store does not allow so much user metadata (S3: 2 KB).")
+_CHANGED = _Sense("OBJECT_CHANGED", "The object was changed by somebody else meanwhile.", retryable=True)
+_UNSUPPORTED = _Sense("NOT_SUPPORTED", "The store does not offer this.")
+_OTHER = _Sense("STORE_REFUSED", "The store refused the request.")
 
 _CODES = {
     _REJECTED: ("BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest", "XAmzContentSHA256Mismatch", "InvalidPart",
@@ -140,16 +138,16 @@ _GENERAL_CODES = frozenset({"InvalidRequest", "BadRequest", "InvalidArgument"})
 _CLAIM_WORDS = ("checksum", "crc32", "crc64", "digest", "content-md5", "hash", "mp-object-size", "mpuobjectsize")
 
 _TROUBLES = {
-    Trouble.UNREACHABLE: _CodeMeaning("STORE_UNAVAILABLE", "The endpoint cannot be reached: check its address, and that "
+    Trouble.UNREACHABLE: _Sense("STORE_UNAVAILABLE", "The endpoint cannot be reached: check its address, and that "
                                   "the store runs", retryable=True),
-    Trouble.TIMEOUT: _CodeMeaning("STORE_UNAVAILABLE", "The store did not answer in time", retryable=True),
-    Trouble.BROKEN: _CodeMeaning("STORE_UNAVAILABLE", "The connection broke off (if this happens at once, the endpoint may "
+    Trouble.TIMEOUT: _Sense("STORE_UNAVAILABLE", "The store did not answer in time", retryable=True),
+    Trouble.BROKEN: _Sense("STORE_UNAVAILABLE", "The connection broke off (if this happens at once, the endpoint may "
                              "want https:// or http:// instead)", retryable=True),
-    Trouble.UNTRUSTED: _CodeMeaning("TLS_UNTRUSTED", "The store's certificate is not trusted: give the certificate of its "
+    Trouble.UNTRUSTED: _Sense("TLS_UNTRUSTED", "The store's certificate is not trusted: give the certificate of its "
                                 "authority as the location's CA bundle (--ca-bundle)", Whose.CALLER),
-    Trouble.GARBLED: _CodeMeaning("STORE_UNAVAILABLE", "The answer is none of an S3 store: check the endpoint's address",
+    Trouble.GARBLED: _Sense("STORE_UNAVAILABLE", "The answer is none of an S3 store: check the endpoint's address",
                               retryable=True),
-    Trouble.NO_CREDENTIALS: _CodeMeaning("CREDENTIALS_MISSING", "No access key was found on this worker: set "
+    Trouble.NO_CREDENTIALS: _Sense("CREDENTIALS_MISSING", "No access key was found on this worker: set "
                                      "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY there, or give the location a "
                                      "profile, environment prefix or credentials file", Whose.CALLER),
 }  # fmt: skip
@@ -184,7 +182,7 @@ def retry_after_s(header: str | None) -> float | None:
     return float(text) if text.isdecimal() else None
 
 
-def _meaning(refusal: Refusal) -> _CodeMeaning:
+def _meaning(refusal: Refusal) -> _Sense:
     if refusal.code == "AuthorizationHeaderMalformed" and "region" in refusal.message.lower():
         return _REGION
     if refusal.code in _GENERAL_CODES and any(word in refusal.message.lower() for word in _CLAIM_WORDS):

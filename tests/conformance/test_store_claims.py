@@ -6,7 +6,7 @@ import pytest
 
 from blockferry.errors import BlockferryError
 from stores.claim_probe import probe_claims
-from stores.faulty import Fault, FaultScript, FaultySink, Harm
+from stores.faulty import Fault, FaultySink, Harm, Script
 from stores.memory import MemoryStore
 from stores.s3 import S3Store
 from tests.support.s3 import RcloneServer, S3Server
@@ -71,7 +71,7 @@ class TestNegativeControl:
 
 def test_a_store_that_cannot_be_asked_raises(tried: StoreUnderTest) -> None:
     for method in ("put", "begin", "put_part", "complete", "stat"):
-        script = FaultScript(Fault(method, Harm.FAIL, call=0))
+        script = Script(Fault(method, Harm.FAIL, call=0))
         with pytest.raises(BlockferryError) as raised:
             probe_claims(_Removing(tried, script))
         assert raised.value.reason == "STORE_UNAVAILABLE"
@@ -81,7 +81,7 @@ def test_a_store_that_cannot_be_asked_raises(tried: StoreUnderTest) -> None:
 class _Removing(FaultySink):
     """A sink under a script that can also remove."""
 
-    def __init__(self, tried: StoreUnderTest, script: FaultScript) -> None:
+    def __init__(self, tried: StoreUnderTest, script: Script) -> None:
         super().__init__(tried.store, script)
         self._tried = tried
 
