@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from blockferry.errors import placed
 from scheduler import shards
 from scheduler.counters import ScanTally, Tally, added
 from scheduler.events import (
@@ -232,14 +233,15 @@ def error_of(record: ExecutionRecord) -> tuple[str, str]:
     if outcome(execution) is not State.ERROR:
         return "", ""
     if execution.ending is not None:
-        return execution.ending.reason, execution.ending.message
+        return execution.ending.reason, placed(execution.ending.message, execution.ending.coordinates)
     if not execution.failed_entries:
         return "", ""
     failed, planned = record.tally.failed_count, record.tally.planned_count
     detail = f"{failed:,} of {planned:,} entries failed"
     if record.failures:
         worst = record.failures[0]
-        detail += f"; the most frequent reason is {worst.reason} ({worst.failure_count:,}): {worst.message}"
+        text = placed(worst.message, worst.metadata)
+        detail += f"; the most frequent reason is {worst.reason} ({worst.failure_count:,}): {text}"
     return "FILES_FAILED", detail
 
 

@@ -55,7 +55,7 @@ pip install --quiet --constraint constraints.txt --upgrade pip setuptools # its 
 PYTHONWARNINGS=ignore pip install --quiet --constraint constraints.txt --no-build-isolation --editable './sdk[cli]' --editable . --group dev
 pip check --quiet
 # with these, ray would load a Rust extension into each worker (see docs/architecture.md)
-for rust in rpds-py referencing jsonschema-specifications; do
+for rust in rpds-py referencing jsonschema-specifications pydantic-core; do
   if pip show --quiet "$rust" 2>/dev/null; then
     say "$rust is installed; remove $venv and run make setup again"
     exit 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 from stores.base import Attributes, Condition, Kind, Stat
@@ -13,8 +14,9 @@ from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 _FOLDER, _FILE, _SYMLINK = 1, 2, 3
 _MODE_BITS = 0o7777
 # FsPermissionExtension: how servers before Hadoop 3 say it, who have no `flags`.
-_ENCRYPTED_MODE_BIT = 1 << 13
-_ENCRYPTED_FLAG, _ERASURE_CODED_FLAG = 2, 4
+_ACL_MODE_BIT, _ENCRYPTED_MODE_BIT = 1 << 12, 1 << 13
+_ACL_FLAG, _ENCRYPTED_FLAG, _ERASURE_CODED_FLAG = 1, 2, 4
+_READABLE_BY_ALL = 0o444
 _UNLOCATED = ("", False, b"")
 
 
@@ -40,9 +42,19 @@ def stats_of(entries: Iterable[ListedEntryProto], folder: str) -> list[Stat]:
             _attributes(entry),
         )
         if (kind := entry.fileType) == _FOLDER
-        else file_stat(folder + entry.path.decode(), kind, entry, entry.locations)
+        else _listed(folder + entry.path.decode(), kind, entry)
         for entry in entries
     ]
+
+
+def _listed(path: str, file_type: int, entry: ListedEntryProto) -> Stat:
+    """Returns a file as a listing tells it: without its layout when perhaps not everybody may read it.
+
+    A listing tells the blocks of files whose content is forbidden to us too, and DataNodes without block tokens would
+    serve them. Who reads such a file must ask getBlockLocations, where the NameNode checks the permission.
+    """
+    stat = file_stat(path, file_type, entry, entry.locations)
+    return stat if _surely_readable(entry) or not stat.layout else replace(stat, layout=b"")
 
 
 def file_stat(path: str, file_type: int, entry: ListedEntryProto, layout: bytes) -> Stat:
@@ -83,6 +95,12 @@ def is_file(entry: ListedEntryProto) -> bool:
 def permissions_of(entry: ListedEntryProto) -> int:
     """Returns the mode without the file type, e.g. 0o1777."""
     return _mode(entry.permission) & _MODE_BITS
+
+
+def _surely_readable(entry: ListedEntryProto) -> bool:
+    permission = _mode(entry.permission)
+    has_acl = entry.flags & _ACL_FLAG or permission & _ACL_MODE_BIT
+    return permission & _READABLE_BY_ALL == _READABLE_BY_ALL and not has_acl
 
 
 def _attributes(entry: ListedEntryProto) -> Attributes:

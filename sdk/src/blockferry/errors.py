@@ -4,6 +4,7 @@ library: clients, services and workers all raise it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -49,12 +50,17 @@ class BlockferryError(Exception):
         self.coordinates: dict[str, str] = {key: str(value) for key, value in coordinates.items()}
 
     def __str__(self) -> str:
-        where = ", ".join(f"{key}={value}" for key, value in self.coordinates.items())
-        return f"{self.reason}: {self.message}" + (f" [{where}]" if where else "")
+        return f"{self.reason}: {placed(self.message, self.coordinates.items())}"
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         state = (self.reason, self.message, self.retryable, self.retry_after_s, self.whose, self.coordinates)
         return _rebuild, state
+
+
+def placed(message: str, coordinates: Iterable[tuple[str, str]]) -> str:
+    """Returns a message with the coordinates that it does not mention itself: `... [bucket: b, endpoint: e]`."""
+    missing = [f"{key}: {value}" for key, value in coordinates if value and value not in message]
+    return f"{message} [{', '.join(missing)}]" if missing else message
 
 
 def _rebuild(

@@ -84,4 +84,4 @@ def test_a_status_without_details_is_told_by_its_code(code: grpc.StatusCode, rea
 
 
 def test_the_text_names_reason_and_place() -> None:
-    assert str(ERROR) == "STORE_UNAVAILABLE: The store is busy. [path=a b, attempt=3]"
+    assert str(ERROR) == "STORE_UNAVAILABLE: The store is busy. [path: a b, attempt: 3]"

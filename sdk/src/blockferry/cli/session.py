@@ -31,7 +31,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except BlockferryError as error:
-        ERR.print(Text(f"blockferry: {error.reason}: {error.message}", style="red"))
+        ERR.print(Text(f"blockferry: {error}", style="red"))
         wrong = error.whose is Whose.CALLER and error.reason in WRONG_USE_REASONS
         raise typer.Exit(WRONG_USE if wrong else FAILED) from error
 

@@ -77,3 +77,21 @@ def test_a_name_that_is_not_utf8_is_refused() -> None:
     listed.path = b"\xff\xfe"
     with pytest.raises(UnicodeDecodeError):
         only(listed)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags", "kept"),
+    [
+        (0o644, 0, True),
+        (0o444, 0, True),
+        (0o640, 0, False),
+        (0o604, 0, False),
+        (0o644, 1, False),
+        (0o644 | 1 << 12, 0, False),
+    ],
+)
+def test_the_blocks_of_a_file_that_may_be_forbidden_are_not_kept(mode: int, flags: int, kept: bool) -> None:
+    listed = entry(mode=mode, flags=flags)
+    listed.locations = EMPTY
+    assert bool(only(listed).layout) is kept
+    assert only(listed).version
