@@ -22,7 +22,7 @@ TRACER = trace.get_tracer("blockferry.mover")
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ShardDesk:
     """What a shard's work is done with. `count` is told every answer, for the progress."""
 
     shard: str
@@ -49,7 +49,7 @@ class Desk:
         return None
 
 
-async def drive(desk: Desk, begun: Next) -> Receipt:
+async def drive(desk: ShardDesk, begun: Next) -> Receipt:
     """Moves a file from its first command to its receipt.
 
     Raises:
@@ -67,7 +67,7 @@ async def drive(desk: Desk, begun: Next) -> Receipt:
         return receipt
 
 
-async def _until_done(desk: Desk, move: FileMove, commands: tuple[Command, ...]) -> Receipt:
+async def _until_done(desk: ShardDesk, move: FileMove, commands: tuple[Command, ...]) -> Receipt:
     running: set[asyncio.Task[Answer | None]] = set()
     try:
         while True:

@@ -31,7 +31,7 @@ from mover.calls import (
     MoveBatch,
 )
 from mover.counts import MoveCounts
-from mover.drive import Desk, drive
+from mover.drive import ShardDesk, drive
 from mover.parts import DEFAULT_PART_BYTES, part_sizes
 from mover.pool import Pool
 from mover.transfer import PartPolicy, start
@@ -87,7 +87,7 @@ class ShardMove:
         self._order = order
         self._pool = pool
         self._ledger = ledger
-        self._desk = Desk(order.shard, order.errand, ledger, pool, self._count)
+        self._desk = ShardDesk(order.shard, order.errand, ledger, pool, self._count)
         self._receipts: dict[str, Receipt] = {}
         self._ill_streak = 0
         self.counts = MoveCounts()
@@ -209,7 +209,7 @@ class ShardMove:
         return ShardResult(name, self.counts, group_failures(failed))
 
 
-async def abort_noted(desk: Desk, note: UploadNote) -> EntryFailure | None:
+async def abort_noted(desk: ShardDesk, note: UploadNote) -> EntryFailure | None:
     """Aborts an upload and drops its note. Returns why that was not possible; then the note stays."""
     answer = await desk.ask(AbortUpload(note.upload))
     match answer:
@@ -228,7 +228,7 @@ async def abort_uploads(order: ShardOrder, ledger: Ledger, pool: Pool) -> int:
     Raises:
         BlockferryError: one could not be aborted; the others were, and the call can be repeated.
     """
-    desk = Desk(order.shard, order.errand, ledger, pool, lambda _: None)
+    desk = ShardDesk(order.shard, order.errand, ledger, pool, lambda _: None)
     notes = await asyncio.to_thread(ledger.upload_notes, order.shard)
     failures = [failure for note in notes if (failure := await abort_noted(desk, note)) is not None]
     if failures:
