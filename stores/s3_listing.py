@@ -19,7 +19,7 @@ from contextlib import closing
 from blockferry.errors import BlockferryError
 from stores.base import Stat
 from stores.s3_errors import ObjectPlace
-from stores.s3_pages import KeyPages, PageRequest
+from stores.s3_pages import PageRequest, PageSource
 from stores.s3_walk import walk
 
 _HIGHEST = "\U0010fffd"  # U+10FFFF and U+10FFFE are no characters
@@ -28,7 +28,7 @@ _HIGHEST = "\U0010fffd"  # U+10FFFF and U+10FFFE are no characters
 class Listing:
     """The listings of one bucket below one prefix. For several threads at once."""
 
-    def __init__(self, pages: KeyPages, place: ObjectPlace) -> None:
+    def __init__(self, pages: PageSource, place: ObjectPlace) -> None:
         self._pages = pages
         self._place = place
         self._walks: bool | None = None  # not known before a folder was met

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
@@ -64,6 +65,14 @@ class KeyPage:
         if stuck:
             raise ValueError("it is truncated but does not say where the next one begins")
         return replace(request, token=self.token, start_after="" if self.token else last)
+
+
+class PageSource(Protocol):
+    """What gives the pages of a listing."""
+
+    def fetch(self, request: PageRequest) -> tuple[KeyPage, PageRequest | None]:
+        """Returns a page and what asks for the next one, None at the end."""
+        ...
 
 
 class KeyPages:

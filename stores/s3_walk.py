@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from stores.base import Stat
-from stores.s3_pages import KeyPages, PageRequest
+from stores.s3_pages import PageRequest, PageSource
 
 
-def walk(pages: KeyPages, after: str) -> Iterator[Stat]:
+def walk(pages: PageSource, after: str) -> Iterator[Stat]:
     """Yields every entry whose path is greater than `after`, in key order."""
     levels = [_FolderLevel(pages, "")]
     while levels:
@@ -33,7 +33,7 @@ class _FolderLevel:
 
     __slots__ = ("_children", "_next", "_waiting")
 
-    def __init__(self, pages: KeyPages, folder: str) -> None:
+    def __init__(self, pages: PageSource, folder: str) -> None:
         self._children = _children(pages, folder)
         self._next: Stat | str | None = None
         self._waiting: list[str] = []
@@ -51,7 +51,7 @@ class _FolderLevel:
             heappush(self._waiting, child)
 
 
-def _children(pages: KeyPages, folder: str) -> Iterator[Stat | str]:
+def _children(pages: PageSource, folder: str) -> Iterator[Stat | str]:
     """Yields entries and subfolders of one folder by name."""
     request: PageRequest | None = PageRequest(folder, delimiter="/")
     while request is not None:
