@@ -21,7 +21,7 @@ class Rules:
         transfer_all: the destination is not listed and everything is copied.
         fail_open: files that are being written are refused; else they are copied up to the length that is known.
         max_object_bytes: the largest object that the sink can be given.
-        check_path: `Sink.check_path`: raises when the sink cannot hold a path. Asks nobody.
+        check_path: `Sink.check_path`: raises when the sink cannot hold a path.
     """
 
     transfer_all: bool

@@ -209,7 +209,7 @@ class Sink(Lister, Protocol):
         ...
 
     def check_path(self, path: str) -> None:
-        """Raises INVALID_KEY when the sink cannot hold `path` byte for byte. Asks nobody."""
+        """Raises INVALID_KEY when the sink cannot hold `path` byte for byte. Asks the store once at most."""
         ...
 
     def close(self) -> None:

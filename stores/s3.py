@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from blockferry.errors import BlockferryError
+from blockferry.errors import BlockferryError, Whose
 from stores.base import Attributes, Check, ClaimProbe, Kind, Part, SinkFeatures, Stat, Stored, Upload
 from stores.checksum import Algorithm, Checksum, empty
 from stores.claim_probe import probe_claims
+from stores.key_probe import keeps_backslash
 from stores.location import S3Location
 from stores.naming import MAX_KEY_BYTES, check_key
 from stores.s3_checks import run_checks
@@ -49,6 +50,8 @@ class S3Store:
         self._lock = threading.Lock()
         self._opened: tuple[Door, Uploads, Listing] | None = None
         self._bucket_seen = False
+        self._asking = threading.Lock()
+        self._backslash: bool | None = None
 
     def __repr__(self) -> str:
         return f"S3Store({self._location.uri})"
@@ -116,8 +119,11 @@ class S3Store:
         self._door.wire.send(Ask("DELETE", self._door.key(path)))
 
     def check_path(self, path: str) -> None:
-        """See `stores.base.Sink.check_path`."""
+        """See `stores.base.Sink.check_path`. The first path with a backslash asks the store whether it keeps it."""
         check_key(self._location.prefix, path, self.features.max_key_bytes)
+        if "\\" in path and not self._keeps_backslash():
+            text = "The path cannot be an object's key: this store writes a slash for a backslash. Rename the file."
+            raise BlockferryError("INVALID_KEY", text, whose=Whose.SOURCE, path=path)
 
     def checks(self, write: bool) -> tuple[Check, ...]:
         """See `stores.base.Prober.checks`."""
@@ -133,6 +139,18 @@ class S3Store:
             opened, self._opened = self._opened, None
         if opened is not None:
             opened[0].wire.close()
+
+    def _keeps_backslash(self) -> bool:
+        with self._asking:
+            if self._backslash is None:
+                door = self._door
+                claim = claim_headers(empty(Algorithm.CRC32C))
+                self._backslash = keeps_backslash(
+                    lambda path: door.wire.send(Ask("PUT", door.key(path), None, claim, b"", empty(Algorithm.CRC32C))),
+                    self.list_tree,
+                    self.delete,
+                )
+            return self._backslash
 
     def _parts(self) -> tuple[Door, Uploads, Listing]:
         with self._lock:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
 
+from tests.support.content import content
 from tests.support.ferry import Ferry, composite_crc32c, objects
 from tests.support.hdfs import HdfsCluster
-from tests.support.s3 import RcloneServer, SeaweedServer
+from tests.support.s3 import RcloneServer, SeaweedServer, VersitygwServer
 from tests.support.tree import FileSpec
 from tests.support.trees import checksums, expected, odd_names, sizes
 
@@ -44,7 +46,7 @@ def test_a_tree_with_everything_that_needs_care(
     transferred = {row["path"]: row for row in done.rows("transferred")}
     assert head["ChecksumCRC32C"] == transferred["sums/chunk-64"]["checksum"]
     stored = composite_crc32c(hdfs, f"{folder_name}/sums/chunk-64")
-    assert __import__("base64").b64decode(head["ChecksumCRC32C"]).hex() == stored
+    assert base64.b64decode(head["ChecksumCRC32C"]).hex() == stored
 
     again = ferry.copy(f"{hdfs.uri}{folder_name}", f"s3://{bucket_name}/in")
     assert (again.exit_code, again.state) == (0, "SUCCESS"), again.errors
@@ -54,6 +56,27 @@ def test_a_tree_with_everything_that_needs_care(
     whole = ferry.copy(f"{hdfs.uri}{folder_name}", f"s3://{bucket_name}/in", "--verify", "POINT_IN_TIME_CONSISTENT")
     assert (whole.exit_code, whole.state) == (0, "SUCCESS"), (whole.errors, whole.execution)
     assert whole.count("verified_count") == len(wanted)
+
+
+def test_a_name_that_the_store_would_change_is_refused_and_another_store_keeps_it(
+    hdfs: HdfsCluster,
+    seaweed: SeaweedServer,
+    versitygw: VersitygwServer,
+    ferry: Ferry,
+    folder_name: str,
+    bucket_name: str,
+    tmp_path: Path,
+) -> None:
+    names = ("back\\slash", "back/slash")
+    hdfs.make(tuple(FileSpec(f"{folder_name}/{name}", size=9, seed=index) for index, name in enumerate(names)))
+    seaweed.make_bucket(bucket_name)
+    refused = ferry.copy(f"{hdfs.uri}{folder_name}", f"s3://{bucket_name}")
+    assert (refused.exit_code, refused.failed) == (1, {"back\\slash": "INVALID_KEY"}), refused.errors
+    assert objects(seaweed, bucket_name) == {"back/": b"", "back/slash": content(1, 9)}
+    versitygw.make_bucket(bucket_name)
+    kept = Ferry(tmp_path / "other", versitygw).copy(f"{hdfs.uri}{folder_name}", f"s3://{bucket_name}")
+    assert (kept.exit_code, kept.failed) == (0, {}), kept.errors
+    assert objects(versitygw, bucket_name)["back\\slash"] == content(0, 9)
 
 
 def test_metadata_goes_along(

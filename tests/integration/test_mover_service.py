@@ -204,8 +204,7 @@ def until_parts(scene: Scene, least: int) -> None:
 
 def test_tree_arrives_with_bytes_checksums_and_attributes(scene: Scene) -> None:
     root = scene.root
-    # SeaweedFS takes a backslash for a slash: the scanner's matter, not the mover's.
-    names = tuple(spec for spec in odd_names(root) if "\\" not in spec.path)
+    names = odd_names(root)
     specs = (*names, *sizes(root), *checksums(root), FileSpec(f"{root}/large", size=33 * MIB + 5, seed=3))
     scene.part_size_bytes = 5 * MIB
     scene.plan(specs)

@@ -20,7 +20,6 @@ ODD_NAMES = (
     'double"quote',
     "emoji-\N{SHIP}-\N{PARTY POPPER}",
     "accent-\N{LATIN SMALL LETTER E WITH ACUTE}",
-    "back\\slash",
     "brackets[1]{2}",
     "star*",
     "percent%zz",
