@@ -97,18 +97,25 @@ def _environment(prefix: str) -> tuple[str, str, str]:
 
 def _file(location: S3Location) -> dict[str, str]:
     """Returns the section `default` of the location's credentials file."""
-    parser = ConfigParser(interpolation=None)
     try:
-        with Path(location.credentials.value).open() as lines:
-            parser.read_file(lines)
-        return dict(parser["default"])
+        text = Path(location.credentials.value).read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise _missing(location.credentials, f"the file cannot be read ({error.strerror})") from error
-    except KeyError as error:
-        raise _missing(location.credentials, "the file has no section [default]") from error
-    except (Error, UnicodeDecodeError):
-        # The parser's own text quotes the line, which may be a secret.
-        raise _missing(location.credentials, "the file is no AWS credentials file") from None
+    parser = ConfigParser(interpolation=None)
+    if not _parsed(parser, text):
+        raise _missing(location.credentials, "the file is no AWS credentials file")
+    if "default" not in parser:
+        raise _missing(location.credentials, "the file has no section [default]")
+    return dict(parser["default"])
+
+
+def _parsed(parser: ConfigParser, text: str) -> bool:
+    """Returns whether it could be read. The parser's own errors quote the line, which may be a secret: none leaves."""
+    try:
+        parser.read_string(text)
+    except Error:
+        return False
+    return True
 
 
 def _missing(reference: CredentialsReference, what: str) -> BlockferryError:

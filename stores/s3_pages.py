@@ -159,7 +159,9 @@ class _Contents:
     def entry(self, found: ElementTree.Element) -> Stat:
         """Returns one object. 6 us, which is what a listing costs."""
         texts = {child.tag: child.text or "" for child in found}
-        path = path_of(self._prefix, self._decode(texts.get(self._key, "")))
+        if not texts.get(self._key):
+            raise ValueError("an entry has no key")
+        path = path_of(self._prefix, self._decode(texts[self._key]))
         folder = not path or path.endswith("/")
         return Stat(
             path,
