@@ -22,10 +22,12 @@ from blockferry.v1 import (
     task_pb2_grpc,
 )
 from scheduler import checks, pages
+from scheduler.catalog import StoredResource, StoredTask
 from scheduler.dispatch import Dispatcher, now_ms
 from scheduler.machine import Execution, VerifyMode
 from scheduler.record import ExecutionRecord
-from scheduler.store import Desk, RequestId, StoredResource, StoredTask
+from scheduler.requests import RequestId
+from scheduler.store import Desk
 from scheduler.views import execution_message, timestamp
 from service.telemetry import carrier
 
@@ -61,16 +63,16 @@ class Locations(location_pb2_grpc.LocationServiceServicer):
         created_ms = now_ms()
         location.create_time.CopyFrom(timestamp(created_ms))
         if request.validate_only:
-            await self._desk.ask(lambda store: store.refuse_double_location(location.name, asked, created_ms))
+            await self._desk.ask(lambda store: store.catalog.refuse_double_location(location.name, asked, created_ms))
             return location
         row = StoredResource(location.name, created_ms, location.SerializeToString())
-        stored = await self._desk.ask(lambda store: store.create_location(row, asked))
+        stored = await self._desk.ask(lambda store: store.catalog.create_location(row, asked))
         return location_pb2.Location.FromString(stored.resource)
 
     async def GetLocation(self, request: location_pb2.GetLocationRequest, context: Context) -> location_pb2.Location:
         """Gets one location."""
         checks.check_name("name", request.name, checks.LOCATION_NAME)
-        stored = await self._desk.ask(lambda store: store.location(request.name))
+        stored = await self._desk.ask(lambda store: store.catalog.location(request.name))
         return location_pb2.Location.FromString(stored.resource)
 
     async def ListLocations(
@@ -79,7 +81,7 @@ class Locations(location_pb2_grpc.LocationServiceServicer):
         """Lists locations by name."""
         size = pages.page_size(request.page_size)
         after = pages.position(request.page_token, "locations", size)
-        rows = await self._desk.ask(lambda store: store.locations(after, size + 1))
+        rows = await self._desk.ask(lambda store: store.catalog.locations(after, size + 1))
         response = location_pb2.ListLocationsResponse()
         response.locations.extend(location_pb2.Location.FromString(row.resource) for row in rows[:size])
         if len(rows) > size:
@@ -125,27 +127,27 @@ class Tasks(task_pb2_grpc.TaskServiceServicer):
         created_ms = now_ms()
         task.create_time.CopyFrom(timestamp(created_ms))
         if request.validate_only:
-            await self._desk.ask(lambda store: store.refuse_double_task(task.name, asked, created_ms))
+            await self._desk.ask(lambda store: store.catalog.refuse_double_task(task.name, asked, created_ms))
             return task
         row = StoredTask(StoredResource(task.name, created_ms, task.SerializeToString()), task.source, task.destination)
-        stored = await self._desk.ask(lambda store: store.create_task(row, asked))
+        stored = await self._desk.ask(lambda store: store.catalog.create_task(row, asked))
         return task_pb2.Task.FromString(stored.resource.resource)
 
     async def _location(self, name: str) -> location_pb2.Location:
-        stored = await self._desk.ask(lambda store: store.location(name))
+        stored = await self._desk.ask(lambda store: store.catalog.location(name))
         return location_pb2.Location.FromString(stored.resource)
 
     async def GetTask(self, request: task_pb2.GetTaskRequest, context: Context) -> task_pb2.Task:
         """Gets one task."""
         checks.check_name("name", request.name, checks.TASK_NAME)
-        stored = await self._desk.ask(lambda store: store.task(request.name))
+        stored = await self._desk.ask(lambda store: store.catalog.task(request.name))
         return task_pb2.Task.FromString(stored.resource.resource)
 
     async def ListTasks(self, request: task_pb2.ListTasksRequest, context: Context) -> task_pb2.ListTasksResponse:
         """Lists tasks by name."""
         size = pages.page_size(request.page_size)
         after = pages.position(request.page_token, "tasks", size)
-        rows = await self._desk.ask(lambda store: store.tasks(after, size + 1))
+        rows = await self._desk.ask(lambda store: store.catalog.tasks(after, size + 1))
         response = task_pb2.ListTasksResponse(tasks=[task_pb2.Task.FromString(row.resource) for row in rows[:size]])
         if len(rows) > size:
             response.next_page_token = pages.token(rows[size - 1].name, "tasks", size)
@@ -165,7 +167,7 @@ class Executions(execution_pb2_grpc.ExecutionServiceServicer):
         asked = _request_id("RunTask", request.request_id, request)
         checks.check_name("name", request.name, checks.TASK_NAME)
         checks.check_options("options", request.options)
-        stored = await self._desk.ask(lambda store: store.task(request.name))
+        stored = await self._desk.ask(lambda store: store.catalog.task(request.name))
         options = checks.resolved(task_pb2.Task.FromString(stored.resource.resource).options, request.options)
         record = self._new_execution(request, options)
         if request.validate_only:
@@ -202,7 +204,7 @@ class Executions(execution_pb2_grpc.ExecutionServiceServicer):
         task = "" if request.parent == "tasks/-" else request.parent
         if task:
             checks.check_name("parent", task, checks.TASK_NAME)
-            await self._desk.ask(lambda store: store.task(task))
+            await self._desk.ask(lambda store: store.catalog.task(task))
         after = pages.position(request.page_token, "executions", request.parent, size)
         before = int(after) if after else None
         rows = await self._desk.ask(lambda store: store.executions(task, before, size + 1))

@@ -16,9 +16,10 @@ from scheduler.events import CancelAsked, Started
 from scheduler.machine import IllegalTransition, State
 from scheduler.messages import Assignment
 from scheduler.record import ExecutionRecord
+from scheduler.requests import RequestId
 from scheduler.run import Run
 from scheduler.shards import Shard
-from scheduler.store import Desk, RequestId, Store
+from scheduler.store import Desk, Store
 from scheduler.tracing import EXECUTIONS, record_execution
 from scheduler.watch import watch
 from scheduler.workers import CheckedStep, WorkerKind, Workers
@@ -119,7 +120,7 @@ class Dispatcher:
 
     async def check_location(self, name: str, write: bool) -> tuple[CheckedStep, ...]:
         """Returns the steps of a location's test. Raises LOCATION_NOT_FOUND, WORKER_UNAVAILABLE."""
-        location = await self._desk.ask(lambda store: store.location(name))
+        location = await self._desk.ask(lambda store: store.catalog.location(name))
         await self._workers.ready(WorkerKind.SCANNER, CHECK_PATIENCE_S)
         return await self._workers.check_location(location.resource, write)
 
@@ -158,8 +159,8 @@ class Dispatcher:
 
 
 def _load(store: Store, record: ExecutionRecord) -> tuple[Assignment, tuple[Shard, ...]]:
-    task = store.task(record.task)
-    source, destination = store.location(task.source), store.location(task.destination)
+    task = store.catalog.task(record.task)
+    source, destination = store.catalog.location(task.source), store.catalog.location(task.destination)
     work = Assignment(record.name, record.ledger_uri, source.resource, destination.resource, record.options)
     return work, store.shards(record.name)
 

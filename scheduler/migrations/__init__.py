@@ -1,1 +1,1 @@
-"""How the tables came to be, step by step (Alembic). Run by `store.Store.migrate` at every start."""
+"""How the tables came to be, step by step (Alembic). run by `database.Database.migrate` at every start."""

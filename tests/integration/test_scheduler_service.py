@@ -1,6 +1,7 @@
 """The scheduler over real sockets: its public API in front, scripted workers behind, a real database below."""
 
 import asyncio
+import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from scheduler.workers import WorkerKind, Workers
 from service.backoff import Backoff
 from service.server import Guard
 from service.v1 import move_pb2, scan_pb2, verify_pb2
+from tests.support.postgres import PostgresServer
 from tests.support.scripted_workers import (
     FILE_BYTES,
     FILES,
@@ -319,7 +321,8 @@ def test_launch_that_fails_is_the_executions_error(sqlite_url: str, reason: str)
         workers.prepare_error = BlockferryError(reason, "No such folder.", path="/data")
         async with scheduler(sqlite_url, workers) as peer:
             end = await peer.ended((await peer.run(await peer.make_task())).name)
-            assert (end.state, end.error_code, end.error_detail) == (State.STATE_ERROR, reason, "No such folder.")
+            assert (end.state, end.error_code) == (State.STATE_ERROR, reason)
+            assert end.error_detail == "No such folder. [path: /data]"
             assert end.phases[0].status == execution_pb2.Phase.STATUS_ERROR
             assert workers.calls.scans == []
 
@@ -647,5 +650,57 @@ def test_validate_only_makes_nothing(sqlite_url: str) -> None:
             assert len((await peer.tasks.ListTasks(task_pb2.ListTasksRequest())).tasks) == 1
             listed = await peer.executions.ListExecutions(execution_pb2.ListExecutionsRequest(parent="tasks/-"))
             assert list(listed.executions) == []
+
+    play(scenario)
+
+
+def test_database_that_goes_away_only_holds_the_execution_up() -> None:
+    async def scenario(workers: ScriptedWorkers) -> None:
+        away = asyncio.Event()
+
+        async def moves(request: move_pb2.MoveShardRequest) -> AsyncIterator[move_pb2.MoveShardResponse]:
+            yield move_progress(1)
+            await away.wait()
+            yield shard_moved(request)
+
+        workers.moves = moves
+        async with scheduler(server.make_database("away"), workers) as peer:
+            execution = await peer.run(await peer.make_task())
+            await peer.until(execution.name, lambda one: one.counters.transferred_count == 2)
+            assert server.child is not None
+            server.child.signal(signal.SIGINT)  # a fast shutdown
+            await asyncio.to_thread(server.child.process.wait, 30)
+            away.set()
+            error = await refused(peer.locations.ListLocations(location_pb2.ListLocationsRequest()))
+            assert (error.reason, error.retryable) == ("STORE_UNAVAILABLE", True)
+            await asyncio.to_thread(server.start_process)
+            end = await peer.ended(execution.name)
+            assert (end.state, end.counters.transferred_count) == (State.STATE_SUCCESS, 3 * FILES)
+
+    with PostgresServer.start() as server:
+        play(scenario)
+
+
+def test_execution_that_another_scheduler_has_taken_is_let_go(sqlite_url: str) -> None:
+    async def scenario(workers: ScriptedWorkers) -> None:
+        go = asyncio.Event()
+
+        async def moves(request: move_pb2.MoveShardRequest) -> AsyncIterator[move_pb2.MoveShardResponse]:
+            yield move_progress(1)
+            if not go.is_set():
+                await forever()
+            yield shard_moved(request)
+
+        workers.moves = moves
+        async with scheduler(sqlite_url, workers) as first:
+            execution = await first.run(await first.make_task())
+            await first.until(execution.name, lambda one: one.counters.transferred_count == 2)
+            go.set()
+            async with scheduler(sqlite_url, workers) as second:
+                assert (await second.ended(execution.name)).state == State.STATE_SUCCESS
+                error = await refused(first.cancel(execution.name))
+                assert error.reason == "REVISION_CONFLICT"
+                assert (await first.get(execution.name)).state == State.STATE_SUCCESS
+                assert (await second.get(execution.name)).state == State.STATE_SUCCESS
 
     play(scenario)

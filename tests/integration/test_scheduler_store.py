@@ -14,12 +14,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from blockferry.errors import BlockferryError
+from scheduler.catalog import StoredResource, StoredTask
 from scheduler.counters import MoveTally, ScanTally
 from scheduler.events import CancelAsked, Cut, Launched, ShardMoved, ShardPlanned, Started
 from scheduler.machine import Execution, State, VerifyMode
 from scheduler.record import ExecutionRecord, Fact, advance
+from scheduler.requests import RequestId
 from scheduler.shards import Shard, given_out
-from scheduler.store import RequestId, Store, StoredResource, StoredTask
+from scheduler.store import Store
 from scheduler.tables import METADATA
 from tests.support.postgres import PostgresServer
 
@@ -41,9 +43,9 @@ def store(url: str) -> Iterator[Store]:
     opened = Store(url)
     opened.migrate()
     for name in ("locations/a", "locations/b"):
-        opened.create_location(StoredResource(name, 1, b"\0\xff"), NO_REQUEST)
+        opened.catalog.create_location(StoredResource(name, 1, b"\0\xff"), NO_REQUEST)
     for name in ("tasks/t", "tasks/u"):
-        opened.create_task(StoredTask(StoredResource(name, 1, b"x"), "locations/a", "locations/b"), NO_REQUEST)
+        opened.catalog.create_task(StoredTask(StoredResource(name, 1, b"x"), "locations/a", "locations/b"), NO_REQUEST)
     yield opened
     opened.close()
 
@@ -79,44 +81,46 @@ def test_migrations_make_the_tables_that_the_code_uses(url: str, store: Store) -
 
 def test_migrating_again_changes_nothing(store: Store) -> None:
     store.migrate()
-    assert store.task("tasks/t").source == "locations/a"
+    assert store.catalog.task("tasks/t").source == "locations/a"
 
 
 def test_sqlite_writes_ahead_and_checks_foreign_keys(tmp_path: Path) -> None:
     opened = Store(f"sqlite:///{tmp_path / 'x.db'}")
     opened.migrate()
     with pytest.raises(BlockferryError, match="FOREIGN KEY") as caught:
-        opened.create_task(StoredTask(StoredResource("tasks/t", 1, b""), "locations/a", "locations/b"), NO_REQUEST)
+        opened.catalog.create_task(
+            StoredTask(StoredResource("tasks/t", 1, b""), "locations/a", "locations/b"), NO_REQUEST
+        )
     assert not caught.value.retryable
     assert (tmp_path / "x.db-wal").exists()
     opened.close()
 
 
 def test_resources_come_back_whole(store: Store) -> None:
-    assert store.location("locations/a") == StoredResource("locations/a", 1, b"\0\xff")
-    assert store.task("tasks/t") == StoredTask(StoredResource("tasks/t", 1, b"x"), "locations/a", "locations/b")
+    assert store.catalog.location("locations/a") == StoredResource("locations/a", 1, b"\0\xff")
+    assert store.catalog.task("tasks/t") == StoredTask(StoredResource("tasks/t", 1, b"x"), "locations/a", "locations/b")
 
 
 def test_names_are_ordered_by_their_bytes(store: Store) -> None:
     for name in ("locations/a-b", "locations/a0", "locations/aa", "locations/0"):
-        store.create_location(StoredResource(name, 1, b""), NO_REQUEST)
-    names = [one.name for one in store.locations("", 100)]
+        store.catalog.create_location(StoredResource(name, 1, b""), NO_REQUEST)
+    names = [one.name for one in store.catalog.locations("", 100)]
     assert names == sorted(names)
-    assert [one.name for one in store.locations("locations/a", 2)] == ["locations/a-b", "locations/a0"]
+    assert [one.name for one in store.catalog.locations("locations/a", 2)] == ["locations/a-b", "locations/a0"]
 
 
 @pytest.mark.parametrize("kind", ["location", "task", "execution"])
 def test_what_is_not_there_is_not_found(store: Store, kind: str) -> None:
     with pytest.raises(BlockferryError) as caught:
-        getattr(store, kind)("x")
+        getattr(store if kind == "execution" else store.catalog, kind)("x")
     assert caught.value.reason == f"{kind.upper()}_NOT_FOUND"
 
 
 def test_name_that_exists_is_refused(store: Store) -> None:
     with pytest.raises(BlockferryError, match="ALREADY_EXISTS"):
-        store.create_location(StoredResource("locations/a", 2, b""), NO_REQUEST)
+        store.catalog.create_location(StoredResource("locations/a", 2, b""), NO_REQUEST)
     with pytest.raises(BlockferryError, match="ALREADY_EXISTS"):
-        store.refuse_double_task("tasks/t", NO_REQUEST, 2)
+        store.catalog.refuse_double_task("tasks/t", NO_REQUEST, 2)
 
 
 def test_request_id_makes_one_resource_for_a_day(store: Store) -> None:
@@ -126,7 +130,7 @@ def test_request_id_makes_one_resource_for_a_day(store: Store) -> None:
     assert again == first
     with pytest.raises(BlockferryError, match="REQUEST_ID_REUSED"):
         store.create_execution(new_record(3), replace(request, fingerprint="other"), 50)
-    other_method = store.create_location(StoredResource("locations/x", 1000, b""), replace(request, method="C"))
+    other_method = store.catalog.create_location(StoredResource("locations/x", 1000, b""), replace(request, method="C"))
     assert other_method.name == "locations/x"
     next_day = store.create_execution(new_record(4, create_ms=1000 + DAY_MS), request, 50)
     assert next_day.name == "tasks/t/executions/e4"
@@ -285,10 +289,10 @@ def test_database_that_is_away_is_a_retryable_error_and_comes_back() -> None:
         engine.dispose()
         server.kill()
         with pytest.raises(BlockferryError, match="STORE_UNAVAILABLE") as caught:
-            store.locations("", 1)
+            store.catalog.locations("", 1)
         assert caught.value.retryable
         server.start_process()
-        assert store.locations("", 1) == ()
+        assert store.catalog.locations("", 1) == ()
         store.close()
 
 
