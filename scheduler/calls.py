@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from blockferry.errors import BlockferryError
 from scheduler.bench import Bench
@@ -25,7 +25,6 @@ from scheduler.events import (
     CheckShardPlanned,
     Cut,
     Launch,
-    Launched,
     MoveShard,
     Purpose,
     ReportFailed,
@@ -48,6 +47,7 @@ from scheduler.workers import ScanFinished, ScanProgressed, WorkerKind
 LOG = logging.getLogger("blockferry.scheduler")
 Progress = ScanTally | MoveTally | VerifyTally
 Attempt = Callable[[], Awaitable[None]]
+T = TypeVar("T")
 
 
 class Teller(Protocol):
@@ -92,23 +92,38 @@ class Calls:
             case WriteReport():
                 await self._report()
 
+    async def abort_uploads(self, shards: Iterable[str]) -> None:
+        """Leaves nothing of these half-moved shards at the store. What cannot be aborted is logged and stays there."""
+        await asyncio.gather(*(self._abort(shard) for shard in shards))
+
+    async def _abort(self, shard: str) -> None:
+        try:
+            await self.bench.workers.ready(WorkerKind.MOVER, self.bench.limits.report_patience_s)
+            count = await self._tried("abort uploads", partial(self.bench.workers.abort_uploads, self.work, shard))
+        except BlockferryError as error:
+            text = 'action="uploads_left" execution=%s shard=%s error="%s"'
+            LOG.error(text, self.work.execution, shard, error)
+            return
+        LOG.info('action="uploads_aborted" execution=%s shard=%s count=%d', self.work.execution, shard, count)
+
     async def _launch(self) -> None:
         dry_run = self.run.record.execution.dry_run
         for kind in WorkerKind:
             await self.bench.workers.ready(kind, self.bench.limits.patience_s)
-        launched = await self._prepare(dry_run)
+        launched = await self._tried("prepare", partial(self.bench.workers.prepare, self.work, dry_run))
         if self.refuses_untrusted and not launched.claims_trusted and not dry_run:
             text = "The destination accepts false checksums, and the options refuse such a store: "
             text += launched.claims_detail or "it cannot prove what it keeps."
             raise BlockferryError("UNTRUSTED_STORE", text)
         await self.run.take(launched)
 
-    async def _prepare(self, dry_run: bool) -> Launched:
+    async def _tried(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Returns what `call` does, made again after a wait while its errors are retryable."""
         attempts = self.bench.limits.backoff.attempts
         for attempt in range(1, attempts + 1):
             try:
-                with self._span("prepare", {"attempt": attempt}):
-                    return await self.bench.workers.prepare(self.work, dry_run)
+                with self._span(name, {"attempt": attempt}):
+                    return await call()
             except BlockferryError as error:
                 if not error.retryable or attempt == attempts:
                     raise
@@ -185,26 +200,19 @@ class Calls:
                         await self.run.take(message)
 
     async def _report(self) -> None:
-        attempts = self.bench.limits.backoff.attempts
-        for attempt in range(1, attempts + 1):
-            try:
-                uri = await self._write_report()
-            except BlockferryError as error:
-                if error.retryable and attempt < attempts:
-                    await self._wait(attempt, error)
-                    continue
-                await self.run.take(ReportFailed(error.reason, error.message))
-                return
-            await self.run.take(ReportWritten(uri))
+        try:
+            uri = await self._tried("write report", self._write_report)
+        except BlockferryError as error:
+            await self.run.take(ReportFailed(error.reason, error.message))
             return
+        await self.run.take(ReportWritten(uri))
 
     async def _write_report(self) -> str:
         limits, record = self.bench.limits, self.run.record
         patience_s = limits.patience_s if record.execution.ending is None else limits.report_patience_s
         await self.bench.workers.ready(WorkerKind.VERIFIER, patience_s)
         summary = summary_json(record, self.bench.now_ms())
-        with self._span("write report", {}):
-            return await self.bench.workers.write_report(self.work, summary, self.run.shards())
+        return await self.bench.workers.write_report(self.work, summary, self.run.shards())
 
     async def _wait(self, broken: int, error: BlockferryError) -> None:
         LOG.warning('action="call_broken" execution=%s error="%s"', self.run.record.name, error)

@@ -133,7 +133,10 @@ class Run:
         await self._finished(asyncio.create_task(self._give_out(kind, shard)))
 
     async def close(self) -> None:
-        """Breaks all calls and forgets the execution, which goes on with the next scheduler."""
+        """Breaks all calls and forgets the execution, which goes on with the next scheduler.
+
+        A step that is under way is finished, and begins nothing any more.
+        """
         self.closed = True
         self.changed.fire()
         draining = (self._draining,) if self._draining else ()
@@ -236,6 +239,8 @@ class Run:
         self._when_over(self)
 
     def _begin(self, commands: tuple[Command, ...]) -> None:
+        if self.closed:
+            return  # a step that was finished while the run was let go of: the next scheduler begins what follows
         for command in commands:
             if isinstance(command, Drain):
                 self._draining = asyncio.create_task(self._drain())
@@ -251,6 +256,8 @@ class Run:
             if not self.closed:
                 await self.take(Broken(error.reason, error.message, tuple(error.coordinates.items())))
         except Exception as error:
+            if self.closed:
+                return  # the channel was closed under the call
             LOG.exception('action="command_failed" execution=%s command=%s', self.record.name, command)
             text = f"The scheduler failed by a fault of ours ({type(error).__name__}: {error}): see its log."
             await self.take(Broken("INTERNAL", text))
@@ -260,6 +267,7 @@ class Run:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+        await self._calls.abort_uploads(name for name, shard in self._shards.items() if shard.half_moved)
         await self.take(Drained())
 
 

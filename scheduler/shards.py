@@ -71,6 +71,11 @@ class Shard:
         return self.state is ShardState.VERIFIED or (self.state is ShardState.MOVED and self.verify_count == 0)
 
     @property
+    def half_moved(self) -> bool:
+        """Returns whether a move was begun and none was finished: it may have left uploads at the store."""
+        return self.moves.attempt > 0 and not self.receipts
+
+    @property
     def open(self) -> bool:
         """Returns whether something is left to do."""
         return not self.complete and self.state is not ShardState.FAILED

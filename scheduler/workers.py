@@ -45,6 +45,7 @@ from service.v1 import (
 
 SILENCE_S = 60.0
 PREPARE_S = 180.0
+ABORT_S = 60.0
 CHECK_S = 120.0
 CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
@@ -195,6 +196,13 @@ class Workers:
                         yield ShardMoved(shard.name, attempt, end.receipts, tally, shard.verify_count, failures)
         if not ended:
             raise _ended_early("MoveShard")
+
+    async def abort_uploads(self, work: Assignment, shard: str) -> int:
+        """Aborts what moves of a shard have left at the store. Returns how many uploads that were."""
+        request = move_pb2.AbortUploadsRequest(job=job_message(work), shard=shard)
+        call = self._mover.AbortUploads(request, timeout=ABORT_S, metadata=outgoing_metadata())
+        answer: move_pb2.AbortUploadsResponse = await _answer(call)
+        return answer.aborted_count
 
     async def verify(
         self, work: Assignment, shard: Shard, trusted: bool

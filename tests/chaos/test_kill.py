@@ -82,18 +82,19 @@ def kill_datanode(scene: Scene) -> None:
     scene.cluster.kill("datanode1")
 
 
-def twice(killer: Callable[[Scene], None]) -> Callable[[Scene], None]:
+def kill_service_twice(name: str) -> Callable[[Scene], None]:
     def strike(scene: Scene) -> None:
-        killer(scene)
-        wait_for("the house to notice", lambda: scene.house.restart_count >= 1)
-        killer(scene)
+        first = scene.house.pid(name)
+        kill(first)
+        wait_for("the next one", lambda: scene.house.pid(name) != first)
+        kill(scene.house.pid(name))
 
     return strike
 
 
 KILLERS = {
     "scheduler": kill_service("scheduler"),
-    "scheduler twice": twice(kill_service("scheduler")),
+    "scheduler twice": kill_service_twice("scheduler"),
     "scanner": kill_service("scanner"),
     "mover": kill_service("mover"),
     "verifier": kill_service("verifier"),
@@ -117,8 +118,7 @@ def test_an_execution_survives_the_loss_of(
     assert Execution.State.Name(ended.state) == "STATE_SUCCESS", ended
     assert ended.counters.transferred_count == ended.counters.verified_count == ended.counters.estimated_count
     assert objects(seaweed, bucket_name) == expected(TREE, ROOT)
-    uploads = seaweed.client().list_multipart_uploads(Bucket=bucket_name)
-    assert not uploads.get("Uploads"), "an upload was left behind"
+    assert uploads(seaweed, bucket_name) == [], "an upload was left behind"
 
 
 def test_a_copy_that_was_killed_goes_on_when_it_is_started_again(
@@ -143,11 +143,16 @@ def test_a_cancelled_run_leaves_no_upload_behind(
     cluster: HdfsCluster, seaweed: SeaweedServer, bucket_name: str, tmp_path: Path
 ) -> None:
     seaweed.make_bucket(bucket_name)
+
+    def strike() -> None:
+        wait_for("an upload", lambda: bool(uploads(seaweed, bucket_name)))
+        client.cancel_execution(name)
+
     with House(HouseOptions(tmp_path / "state", actor_count=2)) as house, Client(house.address) as client:
         name = begin(client, cluster, seaweed, bucket_name)
-        ended = follow(client, name, lambda: client.cancel_execution(name) and None)
+        ended = follow(client, name, strike)
     assert Execution.State.Name(ended.state) == "STATE_CANCELLED", ended
-    assert not seaweed.client().list_multipart_uploads(Bucket=bucket_name).get("Uploads")
+    assert uploads(seaweed, bucket_name) == []
     whole = expected(TREE, ROOT)
     assert all(whole[key] == body for key, body in objects(seaweed, bucket_name).items())
 
@@ -193,6 +198,11 @@ def follow(client: Client, name: str, strike: Callable[[], None]) -> Execution:
 def keys_in(server: SeaweedServer, bucket: str) -> list[str]:
     """Returns the first keys of a bucket."""
     return [item["Key"] for item in server.client().list_objects_v2(Bucket=bucket).get("Contents", ())]
+
+
+def uploads(server: SeaweedServer, bucket: str) -> list[str]:
+    """Returns the keys of the uploads that are not completed."""
+    return [item["Key"] for item in server.client().list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
 
 
 def alive(process: psutil.Process) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ from blockferry.v1 import (
 from scheduler.api import register
 from scheduler.bench import Limits
 from scheduler.dispatch import Dispatcher
+from scheduler.events import ShardMoved
+from scheduler.record import ExecutionRecord, Fact
+from scheduler.shards import Shard
 from scheduler.store import Desk, Store
 from scheduler.workers import WorkerKind, Workers
 from service.backoff import Backoff
@@ -92,12 +96,29 @@ class Peer:
         return (await self.watch(name))[-1]
 
 
+class HeldStore(Store):
+    """A store that takes its time to save that a shard is moved."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.saving = threading.Event()
+        self.go_on = threading.Event()
+
+    def save_step(
+        self, before_revision: int, record: ExecutionRecord, shard: Shard | None, fact: Fact, now_ms: int
+    ) -> None:
+        if isinstance(fact, ShardMoved):
+            self.saving.set()
+            assert self.go_on.wait(30)
+        super().save_step(before_revision, record, shard, fact, now_ms)
+
+
 @asynccontextmanager
 async def scheduler(
-    url: str, workers: ScriptedWorkers, limits: Limits = LIMITS, silence_s: float = 60.0
+    url: str, workers: ScriptedWorkers, limits: Limits = LIMITS, silence_s: float = 60.0, store: Store | None = None
 ) -> AsyncIterator[Peer]:
     """Runs a scheduler in this loop."""
-    desk = Desk(Store(url))
+    desk = Desk(store or Store(url))
     clients = Workers(dict.fromkeys(WorkerKind, workers.address), silence_s)
     dispatcher = Dispatcher(desk, clients, limits)
     await dispatcher.start()
@@ -113,9 +134,15 @@ async def scheduler(
                 execution_pb2_grpc.ExecutionServiceStub(channel),
             )
             await dispatcher.let_go()
+            assert [name for task in asyncio.all_tasks() if (name := coroutine_name(task)).startswith("Run.")] == []
     finally:
         await server.stop(1.0)
         await dispatcher.close()
+
+
+def coroutine_name(task: asyncio.Task[object]) -> str:
+    """Returns the name of what a task runs."""
+    return str(getattr(task.get_coro(), "__qualname__", ""))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -549,6 +576,64 @@ def test_scheduler_that_is_restarted_goes_on(url: str) -> None:
             assert (await peer.ended(waiting.name)).state == State.STATE_SUCCESS
 
     play(scenario, shard_count=5)
+
+
+def test_step_that_is_stored_while_the_scheduler_ends_begins_nothing(sqlite_url: str) -> None:
+    async def scenario(workers: ScriptedWorkers) -> None:
+        store = HeldStore(sqlite_url)
+        async with scheduler(sqlite_url, workers, store=store) as peer:
+            execution = await peer.run(await peer.make_task())
+            await asyncio.to_thread(store.saving.wait, 30)
+            watching = asyncio.create_task(peer.watch(execution.name))
+            # `let_go` ends the watches first; only then the step is stored.
+            watching.add_done_callback(lambda _: store.go_on.set())
+        assert workers.calls.verifies == []
+        async with scheduler(sqlite_url, workers) as peer:
+            end = await peer.ended(execution.name)
+            assert (end.state, end.error_code) == (State.STATE_SUCCESS, "")
+            assert end.counters.verified_count == FILES
+
+    play(scenario, shard_count=1)
+
+
+def test_half_moved_shards_leave_no_upload_when_an_execution_is_cancelled(sqlite_url: str) -> None:
+    async def scenario(workers: ScriptedWorkers) -> None:
+        async def moves(request: move_pb2.MoveShardRequest) -> AsyncIterator[move_pb2.MoveShardResponse]:
+            if request.shard == "000001":
+                yield shard_moved(request)
+                return
+            yield move_progress(1)
+            await forever()
+
+        workers.moves = moves
+        workers.abort_errors = [BlockferryError("S3_UNAVAILABLE", "The store is away.", retryable=True)]
+        async with scheduler(sqlite_url, workers) as peer:
+            execution = await peer.run(await peer.make_task())
+            await peer.until(execution.name, lambda one: one.counters.transferred_count == FILES + 2)
+            await peer.cancel(execution.name)
+            assert (await peer.ended(execution.name)).state == State.STATE_CANCELLED
+        assert sorted(workers.calls.aborts)[0] == "000002"
+        assert set(workers.calls.aborts) == {"000002", "000003"}
+        assert len(workers.calls.aborts) == 3  # one was asked again
+
+    play(scenario, shard_count=4)
+
+
+@pytest.mark.parametrize("reason", ["MOVE_REFUSED", "WORKER_UNAVAILABLE"])
+def test_uploads_that_cannot_be_aborted_do_not_hold_up_the_end(sqlite_url: str, reason: str) -> None:
+    async def scenario(workers: ScriptedWorkers) -> None:
+        async def moves(request: move_pb2.MoveShardRequest) -> AsyncIterator[move_pb2.MoveShardResponse]:
+            raise BlockferryError("MOVE_REFUSED", "It is wrong.")
+            yield move_progress(1)
+
+        workers.moves = moves
+        workers.abort_errors = [BlockferryError(reason, "No.") for _ in range(2)]
+        async with scheduler(sqlite_url, workers) as peer:
+            end = await peer.ended((await peer.run(await peer.make_task())).name)
+            assert (end.state, end.error_code) == (State.STATE_ERROR, "MOVE_REFUSED")
+        assert workers.calls.aborts
+
+    play(scenario)
 
 
 def test_cancelling_execution_is_cancelled_after_a_restart(sqlite_url: str) -> None:

@@ -112,6 +112,7 @@ class Calls:
     prepared: list[bool] = field(default_factory=list)
     scans: list[scan_pb2.ScanRequest] = field(default_factory=list)
     moves: list[tuple[str, int]] = field(default_factory=list)
+    aborts: list[str] = field(default_factory=list)
     verifies: list[tuple[str, int]] = field(default_factory=list)
     reports: list[verify_pb2.WriteReportRequest] = field(default_factory=list)
     trace_ids: set[str] = field(default_factory=set)
@@ -130,6 +131,7 @@ class ScriptedWorkers(
         self.moves: Moves = self.move_well
         self.verifies: Verifies = self.verify_well
         self.prepare_error: Exception | None = None
+        self.abort_errors: list[Exception] = []
         self.report_error: Exception | None = None
         self.claims_trusted = True
         self._server: grpc.aio.Server | None = None
@@ -195,6 +197,15 @@ class ScriptedWorkers(
         self.calls.moves.append((request.shard, request.attempt))
         async for message in self.moves(request):
             yield message
+
+    async def AbortUploads(
+        self, request: move_pb2.AbortUploadsRequest, context: Context
+    ) -> move_pb2.AbortUploadsResponse:
+        self._note_trace(context)
+        self.calls.aborts.append(request.shard)
+        if self.abort_errors:
+            raise self.abort_errors.pop(0)
+        return move_pb2.AbortUploadsResponse(aborted_count=1)
 
     async def VerifyShard(
         self, request: verify_pb2.VerifyShardRequest, context: Context

@@ -1,6 +1,7 @@
 """The environment: who owns our package names, and which packages must stay away."""
 
 import importlib.metadata
+import site
 import subprocess
 import sys
 import tomllib
@@ -65,7 +66,8 @@ def _pins() -> dict[str, str]:
 def test_every_installed_package_is_pinned_to_its_version() -> None:
     installed = {
         dist.name.lower().replace("_", "-"): dist.version
-        for dist in importlib.metadata.distributions()
+        # Of this environment only: Ray puts a folder of packages of its own into `sys.path` when it is imported.
+        for dist in importlib.metadata.distributions(path=site.getsitepackages())
         if not dist.name.startswith("blockferry")
     }
     assert {name: version for name, version in installed.items() if _pins().get(name) != version} == {}
