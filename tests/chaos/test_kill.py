@@ -177,7 +177,7 @@ def begin(client: Client, cluster: HdfsCluster, seaweed: SeaweedServer, bucket: 
     """Starts a run of the tree; returns the execution's name."""
     source = client.create_location(Location(hdfs=HdfsLocation(namenodes=[cluster.namenode], root=ROOT)))
     sink = client.create_location(Location(s3=S3Location(bucket=bucket, endpoint=seaweed.endpoint)))
-    options = Options(verify=Options.VERIFY_ONLY_FILES_TRANSFERRED)
+    options = Options(verify=Options.VERIFY_ONLY_FILES_TRANSFERRED, part_size_bytes=8 * MIB)  # parts, not single puts
     task = client.create_task(Task(source=source.name, destination=sink.name, options=options))
     return client.run_task(task.name).name
 
