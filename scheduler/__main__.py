@@ -24,7 +24,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         prog="scheduler", description="Decides what is scanned, moved and verified, and when."
     )
     parser.add_argument(
-        "--listen", default="127.0.0.1:7650", metavar="HOST:PORT", help="where the public API is served"
+        "--listen", default="127.0.0.1:7640", metavar="HOST:PORT", help="where the public API is served"
     )
     parser.add_argument("--database-url", required=True, metavar="URL", help="SQLAlchemy URL, sqlite or postgresql")
     parser.add_argument(
