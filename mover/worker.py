@@ -166,10 +166,9 @@ def _put_file(gear: Gear, file: Stat, meter: EffortMeter) -> Receipt:
         claim = empty(Algorithm.CRC32C)
         stored = gear.again(lambda: gear.sink.put(file.path, b"", claim, attributes), meter)
         return _receipt(Action.COPY, file, stored, claim, proven=True, meter=meter)
-    algorithm = gear.again(lambda: gear.source.claimed_algorithm(file), meter)
     stored, read = send_range(
         gear,
-        Range(file, 0, file.size_bytes, algorithm),
+        Range(file, 0, file.size_bytes, algorithm=None),
         lambda body, claim: gear.sink.put(file.path, body, claim, attributes),
         meter,
     )
@@ -195,12 +194,12 @@ def _receipt(
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What is read: bytes of a file, and the algorithm they are to be summed by."""
+    """What is read: bytes of a file, and the algorithm they are to be summed by; None: the one of the file."""
 
     file: Stat
     offset: int
     size: int
-    algorithm: Algorithm
+    algorithm: Algorithm | None
 
 
 def send_range(

@@ -130,8 +130,10 @@ class Source(Lister, Protocol):
         HDFS keeps CRC32 for. NULL and mixed ones are CRC32C. May ask a DataNode, moves no data."""
         ...
 
-    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
-        """Fills `view` with the bytes from `offset` on, verified against the store's own sums; returns their checksum.
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
+        """Fills `view` with the bytes from `offset` on, verified against the store's own sums; returns their checksum
+        in `algorithm`; None: in the file's `claimed_algorithm`, which costs no question of its own for a file of one
+        block that is read as a whole.
 
         Tries every replica before it gives up. When it raises, the content of `view` is undefined.
         """

@@ -143,7 +143,7 @@ class FaultySource:
         faults = self._script.faults("claimed_algorithm", file.path)
         return _struck(faults, lambda: self._store.claimed_algorithm(file), file.path)
 
-    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
         """See `stores.base.Source.read_into`."""
         faults = self._script.faults("read_into", file.path)
         found = _struck(faults, lambda: self._store.read_into(file, offset, view, algorithm), file.path)

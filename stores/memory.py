@@ -133,7 +133,7 @@ class MemoryStore:
         """See `stores.base.Source.claimed_algorithm`."""
         return self._object(file.path).algorithm or Algorithm.CRC32C
 
-    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
         """See `stores.base.Source.read_into`."""
         found = self._object(file.path)
         served = found.served[offset : offset + len(view)]
@@ -147,7 +147,7 @@ class MemoryStore:
             raise BlockferryError(
                 "CHECKSUM_FAILURE", text, whose=Whose.SOURCE, path=file.path, offset=offset, expected=kept.hex
             )
-        return RangeRead(checksum_of(algorithm, served), proven=kept is not None)
+        return RangeRead(checksum_of(algorithm or self.claimed_algorithm(file), served), proven=kept is not None)
 
     def stored_checksum(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
         """See `stores.base.Source.stored_checksum`."""

@@ -61,7 +61,7 @@ class Datanodes:
         block: LocatedBlockProto,
         offset: int,
         view: memoryview,
-        algorithm: Algorithm,
+        algorithm: Algorithm | None,
         allow_unproven: bool = False,
     ) -> DatanodeRead:
         """Fills `view` (writable contiguous bytes) with the block's bytes from `offset` on, and verifies them.
@@ -70,7 +70,8 @@ class Datanodes:
         is undefined.
 
         Args:
-            algorithm: of the checksum that is returned. Where it is not the stored one, the bytes are hashed twice.
+            algorithm: of the checksum that is returned; None: the stored one, CRC32C where none is stored. Where it is
+                not the stored one, the bytes are hashed twice.
             allow_unproven: also read from a replica that has no sums.
 
         Raises:

@@ -67,16 +67,21 @@ class FileReader:
                 return Algorithm.CRC32C
         return Algorithm.CRC32
 
-    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
         """See `Source.read_into`.
 
         Raises:
             BlockferryError: SOURCE_CORRUPT, SOURCE_UNAVAILABLE (retryable), SOURCE_CHANGED,
                 ENCRYPTION_ZONE_UNSUPPORTED, ERASURE_CODING_UNSUPPORTED.
         """
+        pieces = self._slices(file, offset, len(view))
+        if algorithm is None:
+            if len(pieces) == 1 and pieces[0].size == file.size_bytes:
+                return self._read_slice(file, offset, pieces[0], view, None)
+            algorithm = self.claimed_algorithm(file)
         parts: list[tuple[Checksum, int]] = [(empty(algorithm), 0)]
         proven, retry_count, done = True, 0, 0
-        for piece in self._slices(file, offset, len(view)):
+        for piece in pieces:
             target = view[done : done + piece.size]
             read = self._read_slice(file, offset + done, piece, target, algorithm)
             parts.append((read.checksum, piece.size))
@@ -109,7 +114,7 @@ class FileReader:
             ) from error
 
     def _read_slice(
-        self, file: Stat, offset: int, piece: BlockSlice, view: memoryview, algorithm: Algorithm
+        self, file: Stat, offset: int, piece: BlockSlice, view: memoryview, algorithm: Algorithm | None
     ) -> RangeRead:
         """Reads from the first replica that proves its bytes; without any, from one that has no sums."""
         search = Search(file, piece.block, offset)

@@ -90,7 +90,7 @@ class HdfsSource:
         """See `Source.claimed_algorithm`. Asks one DataNode for each block until one is not CRC32."""
         return self._reader.claimed_algorithm(file)
 
-    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm) -> RangeRead:
+    def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
         """See `Source.read_into`."""
         return self._reader.read_into(file, offset, view, algorithm)
 

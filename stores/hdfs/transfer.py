@@ -79,7 +79,7 @@ class Wish:
     block: LocatedBlockProto
     offset: int
     view: memoryview
-    algorithm: Algorithm
+    algorithm: Algorithm | None
     allow_unproven: bool
 
 
@@ -131,7 +131,8 @@ def _answer(wish: Wish, response: BlockOpResponseProto) -> Answer:
     wanted_end = wish.offset + len(wish.view)
     chunk_end = -(-wanted_end // bytes_per_crc) * bytes_per_crc
     target = Target(start, wish.offset, wish.view, chunk_end)
-    tally = Tally(wish.replica, target, stored, bytes_per_crc, wish.algorithm)
+    wanted = wish.algorithm or stored or Algorithm.CRC32C
+    tally = Tally(wish.replica, target, stored, bytes_per_crc, wanted)
     end = min(chunk_end, max(wanted_end, wish.block.b.numBytes))
     return Answer(wish.replica, target, tally, bytes_per_crc, CRC_BYTES if stored else 0, end)
 

@@ -43,7 +43,7 @@ def listed(store: HdfsSource, path: str) -> Stat:
     return next(stat for stat in store.list_tree() if stat.path == path)
 
 
-def read(store: HdfsSource, file: Stat, offset: int, size: int, algorithm: Algorithm) -> tuple[RangeRead, bytes]:
+def read(store: HdfsSource, file: Stat, offset: int, size: int, algorithm: Algorithm | None) -> tuple[RangeRead, bytes]:
     view = memoryview(bytearray(size))
     return store.read_into(file, offset, view, algorithm), bytes(view)
 
@@ -78,6 +78,8 @@ KINDS = {
     "appended": FileSpec("", 700_000, 6, append_bytes=900_001),
     "appended block": FileSpec("", 700_000, 7, append_bytes=900_001, append_new_block=True),
     "tiny": FileSpec("", 1, 8),
+    "crc32 in one block": FileSpec("", 4096, 9, checksum_type="CRC32"),
+    "null in one block": FileSpec("", 4096, 10, checksum_type="NULL"),
 }
 
 
@@ -103,14 +105,15 @@ def test_ranges_are_read_and_summed(kinds: HdfsSource, name: str) -> None:
     expected = content(spec.seed, spec.size + spec.append_bytes)
     assert file.size_bytes == len(expected)
     algorithm = kinds.claimed_algorithm(file)
-    assert algorithm is (CRC32 if name == "crc32" else CRC32C)
+    assert algorithm is (CRC32 if name.startswith("crc32 ") or name == "crc32" else CRC32C)
     size = len(expected)
+    assert read(kinds, file, 0, size, None)[0].checksum == checksum_of(algorithm, expected)
     for begin, end in {(0, size), (size // 3, size), (0, size - size // 3), (size // 5, size // 2), (size, size)}:
         found, data = read(kinds, file, begin, end - begin, algorithm)
         assert data == expected[begin:end]
-        assert found == RangeRead(checksum_of(algorithm, data), proven=name != "null" or begin == end)
+        assert found == RangeRead(checksum_of(algorithm, data), proven=not name.startswith("null") or begin == end)
         stored = kinds.stored_checksum(file, begin, end - begin, algorithm)
-        assert stored == (None if name == "null" and begin < end else found.checksum)
+        assert stored == (None if name.startswith("null") and begin < end else found.checksum)
 
 
 def test_parts_of_a_block_have_stored_sums(kinds: HdfsSource) -> None:
