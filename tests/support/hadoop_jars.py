@@ -39,14 +39,18 @@ def _run(arguments: list[str], what: str) -> None:
 
 def jars() -> Path:
     """Returns the folder with Hadoop's jars (65 MB); the first call lets Maven fetch them."""
-    home = CACHE / "hadoop" / VERSION
+    return fetched(_SOURCES / "pom.xml", CACHE / "hadoop" / VERSION)
+
+
+def fetched(pom: Path, home: Path) -> Path:
+    """Returns home/lib with the jars that a pom names; the first call lets Maven fetch them."""
     with only_one(home / "lock"):
         if not (home / "lib").is_dir():
             maven = program("mvn", _MAVEN_CURE)
             java()
             part = home / "lib.part"
             goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}"]
-            _run([maven, "-B", "-ntp", "-q", "-f", str(_SOURCES / "pom.xml"), *goal], "fetching Hadoop with Maven")
+            _run([maven, "-B", "-ntp", "-q", "-f", str(pom), *goal], f"fetching the jars of {pom} with Maven")
             part.rename(home / "lib")
     return home / "lib"
 
