@@ -1,34 +1,32 @@
-"""From the exceptions of botocore and urllib3 to errors with a reason. Holds no meaning of codes."""
+"""From the exceptions of botocore and of HTTP to errors with a reason. Holds no meaning of codes."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 
 from botocore import exceptions as boto
-from urllib3 import exceptions as http
 
+from stores.http_head import NoHttpError
+from stores.http_pool import UnreachableError
 from stores.s3_errors import ObjectPlace, Trouble, trouble_error
-
-_UNREACHABLE = (http.NewConnectionError, http.ConnectTimeoutError, http.NameResolutionError, http.LocationParseError)
 
 
 @contextmanager
 def guarded(place: ObjectPlace) -> Iterator[None]:
-    """Runs a block that talks to a store; whatever the client library raises comes out as a BlockferryError."""
+    """Runs a block that talks to a store; whatever the libraries raise comes out as a BlockferryError."""
     try:
         yield
-    except (boto.BotoCoreError, http.HTTPError, HTTPException, OSError) as error:
+    except (boto.BotoCoreError, NoHttpError, OSError) as error:
         raise trouble_error(_trouble(error), str(error), place) from error
 
 
 def _trouble(error: Exception) -> Trouble:
     if isinstance(error, boto.BotoCoreError):
         return Trouble.NO_CREDENTIALS  # botocore is asked for nothing else
-    if isinstance(error, http.SSLError | ssl.SSLError):
+    if isinstance(error, ssl.SSLError):
         return Trouble.UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else Trouble.BROKEN
-    if isinstance(error, _UNREACHABLE):
+    if isinstance(error, UnreachableError):
         return Trouble.UNREACHABLE
-    return Trouble.TIMEOUT if isinstance(error, http.TimeoutError | TimeoutError) else Trouble.BROKEN
+    return Trouble.TIMEOUT if isinstance(error, TimeoutError) else Trouble.BROKEN
