@@ -1,0 +1,38 @@
+"""An S3 server for benchmarks: takes data, checks every claim, throws the data away. So cheap that it is no brake.
+
+    python -m bench.null_sink [--port N] [--tls FOLDER]
+
+Prints its endpoint and serves until it is ended. With --tls it serves https; the certificates are those of FOLDER, made
+there if need be; clients must trust FOLDER/ca.pem. Path-style addresses, any bucket name, any keys: signatures are NOT
+checked, but a request without an Authorization header is refused. Only loopback.
+
+    GET  /-/counters    requests by operation, bytes received, claims checked and refused, peak memory, CPU seconds
+    POST /-/reset       forgets all buckets, uploads and counters (not the CPU seconds)
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.null_sink.server import Server, tls_context
+from tests.support.certificates import make_certificates
+
+
+def main() -> None:
+    """Serves until the process is ended."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--tls", type=Path, metavar="FOLDER", help="serve https with the certificates of this folder")
+    arguments = parser.parse_args()
+    folder = arguments.tls
+    if folder and not (folder / "server.pem").exists():
+        make_certificates(folder)
+    tls = tls_context(folder / "server.pem", folder / "server.key") if folder else None
+    server = Server(arguments.port, tls)
+    print(f"http{'s' if tls else ''}://127.0.0.1:{server.port}", flush=True)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The null sink as a child process, in the place of the other S3 servers of `tests.support.s3`."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import sys
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tests.support.certificates import make_certificates
+from tests.support.ports import free_port
+from tests.support.s3 import Launch, S3Server
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class NullSink(S3Server):
+    """Checks every claim and keeps no data. Takes any access key."""
+
+    __slots__ = ()
+
+    @classmethod
+    def start(cls, folder: Path, *, tls: bool = False) -> Self:
+        """Starts it with its log in `folder` (0.5 s)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        certificates = make_certificates(folder / "tls") if tls else None
+        tls_flags = ("--tls", str(folder / "tls")) if certificates else ()
+        arguments = (sys.executable, "-m", "bench.null_sink", "--port", str(port), *tls_flags)
+        launch = Launch("null-sink", arguments, {"PYTHONPATH": str(_ROOT)}, folder / "null-sink.log")
+        endpoint = f"http{'s' if tls else ''}://127.0.0.1:{port}"
+        server = cls(launch, endpoint, certificates.authority if certificates else None)
+        server.start_process()
+        return server
+
+    def counters(self) -> dict[str, Any]:
+        """Returns what it has counted since its start or the last reset."""
+        found: dict[str, Any] = json.loads(self._ask("GET", "/-/counters"))
+        return found
+
+    def reset(self) -> None:
+        """Lets it forget all buckets, uploads and counters."""
+        self._ask("POST", "/-/reset")
+
+    def connection(self) -> HTTPConnection:
+        """Returns a plain HTTP connection to it. The caller closes it."""
+        place = urlsplit(self.endpoint).netloc
+        if self.ca_file is None:
+            return HTTPConnection(place, timeout=60)
+        return HTTPSConnection(place, timeout=60, context=ssl.create_default_context(cafile=str(self.ca_file)))
+
+    def _ask(self, method: str, path: str) -> bytes:
+        connection = self.connection()
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status >= 300:
+                raise OSError(f"{method} {path} was answered with {answer.status}: {body[:200]!r}")
+            return body
+        finally:
+            connection.close()
