@@ -59,6 +59,11 @@ class Workload:
     transfers: int
 
 
+def start(scale: float) -> tuple[FileSpec, ...]:
+    """Returns one file of 4 KiB, at every scale."""
+    return (FileSpec("/start/file", size=4096, seed=1),)
+
+
 def large(scale: float) -> tuple[FileSpec, ...]:
     """Returns 2 GiB in files of one block."""
     return _large_files("/large", 16, 2 * GIB, scale)
@@ -123,6 +128,7 @@ def _scaled(count: int, scale: float) -> int:
 
 # Workloads that use what an earlier one has left at the destination come after it.
 _ALL = (
+    Workload("start", "one file of 4 KiB: what a start costs", "/start", start, Deed.COPY, Unit.FILE, 1),
     Workload("large", "2 GiB in 16 files of 128 MiB", "/large", large, Deed.COPY, Unit.GIB, 4),
     Workload("one", "one file of 4 GiB", "/one", one, Deed.COPY, Unit.GIB, 4),
     Workload("small", "10,000 files of 4 KiB", "/small", small, Deed.COPY, Unit.FILE, 16),

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.peers.contract import Command, PeerFailed, PeerRun
-from tests.support.processes import bound_to_us, tail
+from tests.support.processes import bound_to_us, tail, wait_for
 
 SAMPLE_S = 0.1
 RUN_S = 3600.0
@@ -73,8 +73,8 @@ class ControlGroup:
         return usage_s((self.folder / "cpu.stat").read_text())
 
     def close(self) -> None:
-        """Removes the cgroup."""
-        self.folder.rmdir()
+        """Removes the cgroup when the last thread is gone: a process whose first thread has ended is not listed."""
+        wait_for("a run's last thread to end", lambda: self.folder.rmdir() is None, deadline_s=LEFT_S)
 
 
 def usage_s(cpu_stat: str) -> float:

@@ -34,6 +34,7 @@ def _write_conf(folder: Path, files: SiteFiles, log_level: str) -> None:
     (folder / "core-site.xml").write_text(hdfs_settings.xml(files.core))
     (folder / "hdfs-site.xml").write_text(hdfs_settings.xml(files.hdfs))
     (folder / "log4j.properties").write_text(hdfs_settings.LOG4J.replace("LEVEL", log_level))
+    (folder / "hadoop-metrics2.properties").write_text(f"*.period={hdfs_settings.METRICS_PERIOD_S}\n")
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 HOST = "127.0.0.1"
 NAMENODE = "namenode"
+METRICS_PERIOD_S = 1  # how old the counters that a daemon shows may be; its default is 10 s
 
 LOG4J = """log4j.rootLogger=LEVEL,console
 log4j.appender.console=org.apache.log4j.ConsoleAppender
