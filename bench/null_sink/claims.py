@@ -79,6 +79,10 @@ class Claims:
     expected: Mapping[str, bytes]
     trailing: tuple[str, ...] = ()
 
+    def without(self, algorithm: str) -> Claims:
+        """Returns the claims but those of one algorithm."""
+        return Claims({name: digest for name, digest in self.expected.items() if name != algorithm}, self.trailing)
+
     def algorithms(self, wanted: str) -> tuple[str, ...]:
         """Returns what must be computed: what is claimed, and `wanted`; CRC32C where neither names a checksum."""
         named = {**dict.fromkeys(self.expected), **dict.fromkeys(self.trailing)}

@@ -39,7 +39,14 @@ class Counters:
     def values(self) -> dict[str, object]:
         """Returns all counters. `cpu_s` is the process's since its start (user and system)."""
         with self._lock:
-            names = ("received_bytes", "claims_checked", "claims_refused", "connections", "refusals")
+            names = (
+                "received_bytes",
+                "claims_checked",
+                "claims_refused",
+                "claims_unchecked",
+                "connections",
+                "refusals",
+            )
             return {
                 "requests": dict(sorted(self._requests.items())),
                 **{name: self._numbers[name] for name in names},

@@ -23,10 +23,10 @@ _STACK_BYTES = 512 << 10
 class Server:
     """Answers on one port of 127.0.0.1."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None, checks_md5: bool = True) -> None:
         self._tls = tls
         self._counters = Counters()
-        self._operations = Operations(self._counters)
+        self._operations = Operations(self._counters, checks_md5)
         self._socket = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         self.port: int = self._socket.getsockname()[1]
 

@@ -501,6 +501,20 @@ def test_it_counts_and_forgets(tmp_path: Path) -> None:
         assert counters["cpu_s"] > 0
 
 
+def test_an_md5_may_be_left_unchecked(tmp_path: Path) -> None:
+    with NullSink.start(tmp_path / "sink", checks_md5=False) as sink:
+        client: Any = sink.client()
+        client.create_bucket(Bucket="bucket")
+        false = base64.b64encode(bytes(16)).decode()
+        client.put_object(Bucket="bucket", Key="key", Body=LONG, ContentMD5=false)
+        told = refused(
+            client.put_object, Bucket="bucket", Key="key", Body=LONG, ContentMD5=false, ChecksumCRC32C=text32(0)
+        )
+        assert told == (400, "BadDigest")
+        counters = sink.counters()
+        assert (counters["claims_checked"], counters["claims_unchecked"]) == (1, 2)
+
+
 class TestBlockferry:
     def test_its_probe_trusts_the_sink(self, store: S3Store) -> None:
         probe = store.probe_claims()
