@@ -3,11 +3,16 @@
 Everything of it listens on the loopback interface: Ray takes a loopback address for itself only when it is told that
 it will never be part of a larger cluster, which the switch below says in spite of its name. Token authentication is on.
 A standing cluster (Kubernetes: KubeRay) takes the place of this process by `RAY_ADDRESS`.
+
+What a house has no use for is not started: dashboard, autoscaler and log monitor (`ray.init` starts them always; see
+docs/decisions/2026-11-21-ray-on-loopback.md for what they cost). Ray's own classes are used for that, of the pinned
+version; `tests/integration/test_ray_head.py` tells when they change.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -28,34 +33,55 @@ def main() -> None:
     # Paths of unix sockets have 107 bytes at most, so the folder is a short one and not below the state folder.
     folder = tempfile.mkdtemp(prefix="bf-ray-")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    try:
-        _start(arguments.cpu_count, folder)
-        signal.sigwait({signal.SIGTERM, signal.SIGINT})
-        _stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    clean_up_behind_us(folder)
+    start(arguments.cpu_count, folder)
+    # The drivers have ended before: nothing is left that could end gracefully.
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 
-def _start(cpu_count: int, folder: str) -> None:
-    import ray
+def clean_up_behind_us(folder: str) -> None:
+    """Begins a small process that ends our process group and removes the folder when we are gone, however we end.
 
-    ray.init(
-        "local",
-        _node_ip_address="127.0.0.1",
-        _temp_dir=folder,
+    Ray ends its own children so, but not the agents that its raylet has started: they stay for 61 s.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    group = os.getpid()
+    here, there = os.pipe()  # not inherited by programs that are started
+    if os.fork():
+        os.close(here)
+        return
+    os.close(there)
+    os.setpgid(0, 0)
+    os.read(here, 1)  # returns when the last writer is gone
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+def start(cpu_count: int, folder: str) -> None:
+    """Starts the cluster's processes."""
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    class Head(Node):
+        """A head without a dashboard: it costs 85 MB, and the raylet waits 0.7 s for it."""
+
+        def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
+            """Starts nothing."""
+
+    wanted = RayParams(
+        node_ip_address="127.0.0.1",
         num_cpus=cpu_count,
+        resources={},
         object_store_memory=OBJECT_STORE_BYTES,
+        temp_dir=folder,
         include_dashboard=False,
-        log_to_driver=False,
-        configure_logging=False,
-        namespace="blockferry",
+        include_log_monitor=False,  # type: ignore[arg-type]  # Ray says str and means bool
+        no_monitor=True,
     )
-
-
-def _stop() -> None:
-    import ray
-
-    ray.shutdown()
+    Head(ray_params=wanted, head=True, shutdown_at_exit=False, spawn_reaper=False, ray_init_cluster=True)
 
 
 if __name__ == "__main__":
