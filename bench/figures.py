@@ -43,7 +43,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All peers of one workload. file_count and size_bytes are what one run copies, compares or verifies."""
+    """All peers of one workload.
+
+    file_count and size_bytes are what one run copies, compares or verifies. start_cpu_s: by peer, what a copy of one
+    tiny file costs, where that was measured in the same run.
+    """
 
     workload: str
     title: str
@@ -51,6 +55,13 @@ class Result:
     file_count: int
     size_bytes: int
     rows: tuple[Row, ...]
+    start_cpu_s: Mapping[str, float] = field(default_factory=dict)
+
+    def above_start(self, row: Row) -> float | None:
+        """Returns the median CPU by unit without the peer's start; None where that was not measured."""
+        if not row.seen or row.peer not in self.start_cpu_s:
+            return None
+        return (_median(row, cpu_s) - self.start_cpu_s[row.peer]) / self.amount()
 
     def amount(self) -> float:
         """Returns what CPU is divided by: GiB, or thousands of files (so that seconds become milliseconds)."""
@@ -106,8 +117,8 @@ def table(result: Result, ours: str) -> str:
         f"{result.file_count:,} files, {result.size_bytes / GIB:.3f} GiB; medians (least-most) of "
         f"{max((len(row.seen) for row in result.rows), default=0)} rounds; x: as a multiple of {ours}",
         "",
-        f"| peer | wall s | x | rate | {result.unit} | x | peak MiB of one | of all |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| peer | wall s | x | rate | {result.unit} | x | above start | peak MiB of one | of all |",
+        "|---|---|---|---|---|---|---|---|---|",
         *(_line(row, result, ours) for row in result.rows),
         "",
         *_servers(result),
@@ -126,17 +137,18 @@ def _line(row: Row, result: Result, ours: str) -> str:
     base = next((other for other in result.rows if other.peer == ours), None)
     wall, cpu = of_row(row, wall_s), of_row(row, lambda one: one.run.cpu_s / result.amount())
     if wall is None or cpu is None:
-        return f"| {row.peer} | did not run: see below | | | | | | |"
+        return f"| {row.peer} | did not run: see below | | | | | | | |"
     peak = max(one.run.peak_bytes for one in row.seen) / MIB
     together = max(one.run.all_peak_bytes for one in row.seen) / MIB
     cells = (
-        *(row.peer, wall.text(1), _multiple(ratio(row, base, wall_s)), _rate(result, wall.median)),
-        *(cpu.text(2), _multiple(ratio(row, base, cpu_s)), f"{peak:.0f}", f"{together:.0f}"),
+        *(row.peer, wall.text(1), _figure(ratio(row, base, wall_s)), _rate(result, wall.median)),
+        *(cpu.text(2), _figure(ratio(row, base, cpu_s)), _figure(result.above_start(row))),
+        *(f"{peak:.0f}", f"{together:.0f}"),
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _multiple(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return _NOTHING if value is None else f"{value:.2f}"
 
 
@@ -198,6 +210,7 @@ def _medians(row: Row, base: Row | None, result: Result) -> dict[str, float | No
         "wall_s": _median(row, wall_s),
         "cpu_s": _median(row, cpu_s),
         "cpu_per_unit": _median(row, cpu_s) / result.amount(),
+        "cpu_per_unit_above_start": result.above_start(row),
         "wall_ratio": ratio(row, base, wall_s),
         "cpu_ratio": ratio(row, base, cpu_s),
     }

@@ -27,6 +27,7 @@ from tests.support.tree import FileSpec, folder
 TARGETS: Mapping[str, type[S3Server]] = {"seaweed": SeaweedServer, "versitygw": VersitygwServer, "null": NullSink}
 _PREFIX = "data"
 _SAMPLES = 8
+_BATCH = 25_000
 _SAMPLE_BYTES = 1 << 20
 _DATANODE_COUNTERS = {
     "BytesRead": "bytes read",
@@ -60,7 +61,8 @@ class Stage:
             self.trees[workload.root] = workload.tree(self.scale)
             # all below take this group; one that the machine does not know could not be kept by `fs -get -p`
             self.cluster.make((folder(workload.root, group=grp.getgrgid(os.getgid()).gr_name),))
-            self.cluster.make(self.trees[workload.root])
+            for batch in _batches(self.trees[workload.root]):
+                self.cluster.make(batch)
         return self.trees[workload.root]
 
     def change(self, workload: Workload) -> tuple[FileSpec, ...]:
@@ -153,6 +155,11 @@ def open_stage(target: str, tls: bool, scale: float) -> Iterator[Stage]:
         TARGETS[target].start(Path(name, "s3"), tls=tls) as server,
     ):
         yield Stage(cluster, server, scale)
+
+
+def _batches(tree: tuple[FileSpec, ...]) -> Iterator[tuple[FileSpec, ...]]:
+    """Yields a tree in pieces: 350 small files are made in a second, and a command has ten minutes."""
+    return (tree[at : at + _BATCH] for at in range(0, len(tree), _BATCH))
 
 
 def _key(spec: FileSpec, workload: Workload) -> str:

@@ -15,6 +15,7 @@ from tests.support.tree import FileSpec
 
 GIB = 1 << 30
 BLOCK = 128 << 20  # HDFS's own default
+START = "start"
 _MIXED_SEED = 20
 _MIXED_SIGMA = 2.35  # with it the mean is 16 times the median: a few large files hold most of the bytes
 _MIXED_LARGEST = 256 << 20
@@ -128,7 +129,7 @@ def _scaled(count: int, scale: float) -> int:
 
 # Workloads that use what an earlier one has left at the destination come after it.
 _ALL = (
-    Workload("start", "one file of 4 KiB: what a start costs", "/start", start, Deed.COPY, Unit.FILE, 1),
+    Workload(START, "one file of 4 KiB: what a start costs", "/start", start, Deed.COPY, Unit.FILE, 1),
     Workload("large", "2 GiB in 16 files of 128 MiB", "/large", large, Deed.COPY, Unit.GIB, 4),
     Workload("one", "one file of 4 GiB", "/one", one, Deed.COPY, Unit.GIB, 4),
     Workload("small", "10,000 files of 4 KiB", "/small", small, Deed.COPY, Unit.FILE, 16),

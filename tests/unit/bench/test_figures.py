@@ -41,8 +41,8 @@ def test_there_is_no_ratio_where_one_never_ran() -> None:
 
 def test_every_peer_has_a_line_also_one_that_did_not_run() -> None:
     text = table(RESULT, "us")
-    assert "| us | 3.0 (2.0-4.0) | 1.00 | 683 MiB/s | 2.50 (2.00-4.00) | 1.00 | 100 | 200 |" in text
-    assert "| them | 7.5 (6.0-9.0) | 2.50 | 273 MiB/s | 7.50 (5.00-10.00) | 3.00 | 300 | 600 |" in text
+    assert "| us | 3.0 (2.0-4.0) | 1.00 | 683 MiB/s | 2.50 (2.00-4.00) | 1.00 | - | 100 | 200 |" in text
+    assert "| them | 7.5 (6.0-9.0) | 2.50 | 273 MiB/s | 7.50 (5.00-10.00) | 3.00 | - | 300 | 600 |" in text
     assert "| absent | did not run: see below |" in text
     assert "- absent: has no such mode" in text
     assert "- them: round 3: it fell over" in text
@@ -81,3 +81,9 @@ def test_a_long_log_is_shown_by_its_end() -> None:
     row = Row("them", (), ("round 1: ended with 1:\n" + "x\n" * 900 + "no disk",))
     (line,) = (line for line in table(Result("a", "b", Unit.FILE, 1, 1, (row,)), "us").splitlines() if "ended" in line)
     assert line.startswith("- them: round 1: ended with 1: / x") and line.endswith("no disk") and len(line) < 600
+
+
+def test_what_a_start_costs_is_taken_off_where_it_was_measured() -> None:
+    result = Result("large", "much", Unit.GIB, 16, 2 * GIB, (OURS, THEM), {"us": 3.0})
+    assert (result.above_start(OURS), result.above_start(THEM)) == (1.0, None)
+    assert "| 2.50 (2.00-4.00) | 1.00 | 1.00 | 100 |" in table(result, "us")
