@@ -20,8 +20,8 @@ class Observation:
 
     Attributes:
         servers_cpu_s: by server: NameNode, DataNode, S3.
-        hdfs: counters of the daemons: bytes read from the DataNode, its operations, calls of the NameNode. A read that the
-            client breaks off adds no bytes: those of rclone's pieces of a large file are mostly missing.
+        hdfs: counters of the daemons: bytes read from the DataNode, its operations, calls of the NameNode. A read that
+            the client breaks off adds no bytes: those of rclone's pieces of a large file are mostly missing.
         sink: counters of the target, where it counts: bytes and requests.
         operations: the requests by name; in the JSON only.
     """
