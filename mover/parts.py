@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from stores.base import Extent, SinkFeatures
 
 MIB = 1 << 20
-DEFAULT_PART_BYTES = 128 * MIB
-"""The largest part when nothing else is asked: HDFS's default block, and what a buffer of a mover holds."""
+DEFAULT_PART_BYTES = 64 * MIB
+"""The largest part when nothing else is asked: what a buffer of a mover holds. A block of 128 MiB is two parts."""
 
 SMALL_FILE_BYTES = 4 * MIB
 """Files below go in batches: their requests wait longer for the network than for the data."""

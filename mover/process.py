@@ -1,7 +1,7 @@
 """What one process of the pool holds: opened stores, buffers, threads. Runs calls; knows neither Ray nor a shard.
 
 Memory: peak_bytes = PART_THREADS * (part_bytes + 1 MiB) + BATCH_THREADS * 4 MiB, and what the stores need;
-with parts of 128 MiB that is 290 MiB. For the pool: times actor_count. `part_bytes` is the larger of 128 MiB, the size
+with parts of 64 MiB that is 162 MiB. For the pool: times actor_count. `part_bytes` is the larger of 64 MiB, the size
 that was asked, and size_of_file / 10,000. A part waits for a free buffer; that is what keeps the bound.
 """
 

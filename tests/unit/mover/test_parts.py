@@ -46,7 +46,11 @@ def plan(extents: tuple[Extent, ...], asked: int = 0, features: SinkFeatures = A
 
 
 def test_one_block_is_one_part() -> None:
-    assert sizes_of(plan(even_blocks(500 * MIB, 128 * MIB))) == [128, 128, 128, 116]
+    assert sizes_of(plan(even_blocks(250 * MIB, 64 * MIB))) == [64, 64, 64, 58]
+
+
+def test_block_of_the_usual_size_is_two_parts() -> None:
+    assert sizes_of(plan(even_blocks(300 * MIB, 128 * MIB))) == [64, 64, 64, 64, 44]
 
 
 def test_small_blocks_are_joined_up_to_the_smallest_part() -> None:
@@ -54,7 +58,7 @@ def test_small_blocks_are_joined_up_to_the_smallest_part() -> None:
 
 
 def test_large_block_is_cut_into_equal_aligned_pieces() -> None:
-    assert sizes_of(plan(blocks(256 * MIB, 130 * MIB))) == [128, 128, 65, 65]
+    assert sizes_of(plan(blocks(128 * MIB, 66 * MIB))) == [64, 64, 33, 33]
 
 
 def test_asked_size_cuts_blocks() -> None:

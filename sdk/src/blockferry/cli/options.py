@@ -80,7 +80,7 @@ UntrustedStoreOption = Annotated[
     ),
 ]
 PartSizeOption = Annotated[
-    str, typer.Option(help="Size of an S3 part, 5MiB to 5GiB. Default: one HDFS block is one part.", metavar="SIZE")
+    str, typer.Option(help="Size of an S3 part, 5MiB to 5GiB. Default: a block, at most 64MiB.", metavar="SIZE")
 ]
 ReportOption = Annotated[str, typer.Option(help="Folder where the report is written.", metavar="DIR")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Text for people, or one JSON document.")]
