@@ -42,7 +42,8 @@ class HouseOptions:
         state: folder of the database, the ledgers and the logs.
         listen: `HOST:PORT` of the public API; port 0 takes a free one.
         database_url: SQLAlchemy URL; empty: SQLite in the state folder.
-        actor_count: Ray actors of the mover, and of the verifier; 0: one per processor.
+        actor_count: Ray actors of the mover; 0: one per processor. The verifier has half as many: proving a file costs
+            half of moving it (docs/benchmarks.md), and each actor costs about a CPU second at the start.
         trace_file: where spans are appended as JSON lines; empty: nowhere.
     """
 
@@ -174,20 +175,20 @@ class House:
         scanner, mover, verifier = (f"127.0.0.1:{_free_port()}" for _ in range(3))
         ray_port = ray_address.rpartition(":")[2]
         python = (sys.executable, "-m")
-        count = ("--actors", str(actors))
+        provers = max(1, actors // 2)
         scheduler = (
             *("--listen", self.address),
             *("--database-url", self._options.database_url or f"sqlite:///{state / 'blockferry.db'}"),
             *("--ledger", str(state / "ledger")),
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
-        ray = (*python, "service.ray_head", "--port", ray_port, "--cpu-count", str(2 * actors))
+        ray = (*python, "service.ray_head", "--port", ray_port, "--cpu-count", str(actors + provers))
         return (
             ChildPlan("ray", ray, ray_address, speaks_health=False),
             ChildPlan("scheduler", (*python, "scheduler", *scheduler), self.address),
             ChildPlan("scanner", (*python, "scanner", "--listen", scanner), scanner),
-            ChildPlan("mover", (*python, "mover", "--listen", mover, *count), mover),
-            ChildPlan("verifier", (*python, "verifier", "--listen", verifier, *count), verifier),
+            ChildPlan("mover", (*python, "mover", "--listen", mover, "--actors", str(actors)), mover),
+            ChildPlan("verifier", (*python, "verifier", "--listen", verifier, "--actors", str(provers)), verifier),
         )
 
     def _look(self) -> None:

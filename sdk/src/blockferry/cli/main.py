@@ -57,7 +57,7 @@ DatabaseUrl = Annotated[
     typer.Option(help="SQLAlchemy URL of SQLite or PostgreSQL. Default: SQLite in the state folder.", metavar="URL"),
 ]
 Actors = Annotated[
-    int, typer.Option(help="Ray actors of the mover, and of the verifier. Default: one a processor.", min=0)
+    int, typer.Option(help="Ray actors of the mover; half as many of the verifier. Default: one a processor.", min=0)
 ]
 TraceFile = Annotated[str, typer.Option(help="Append every span to this file as a JSON line.", metavar="FILE")]
 
