@@ -46,12 +46,13 @@ format: setup ## lets ruff put the code in order
 protos: setup ## generates the Python code of protos/
 	$(PYTHON) tools/protos.py
 
-bench: servers ## the measurements of docs/benchmarks.md
+bench: servers ## the measurements of docs/benchmarks.md, peers at last (about 45 minutes)
 	$(RUN) -m bench.scan
 	$(RUN) -m bench.hdfs_list --made 100000
 	$(RUN) -m bench.hdfs_read
 	$(RUN) -m bench.s3_put
 	$(RUN) -m bench.first_run
+	$(RUN) -m bench.compare --workloads start,large,small --target null
 
 clean: ## removes everything that was fetched or made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 
 from stores.base import Attributes, Condition, Kind, Stat
@@ -11,7 +10,7 @@ from stores.hdfs.blocks import identity
 from stores.hdfs.wire.hdfs_pb2 import FsPermissionProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 
-_FOLDER, _FILE, _SYMLINK = 1, 2, 3
+_FOLDER, _SYMLINK = 1, 3
 _MODE_BITS = 0o7777
 # FsPermissionExtension: how servers before Hadoop 3 say it, who have no `flags`.
 _ACL_MODE_BIT, _ENCRYPTED_MODE_BIT = 1 << 12, 1 << 13
@@ -42,29 +41,23 @@ def stats_of(entries: Iterable[ListedEntryProto], folder: str) -> list[Stat]:
             _attributes(entry),
         )
         if (kind := entry.fileType) == _FOLDER
-        else _listed(folder + entry.path.decode(), kind, entry)
+        else file_stat(folder + entry.path.decode(), kind, entry)
         for entry in entries
     ]
 
 
-def _listed(path: str, file_type: int, entry: ListedEntryProto) -> Stat:
-    """Returns a file as a listing tells it: without its layout when perhaps not everybody may read it.
+def file_stat(path: str, file_type: int, entry: ListedEntryProto) -> Stat:
+    """Returns the stat of a file or symbolic link, without its layout when perhaps not everybody may read it.
 
-    A listing tells the blocks of files whose content is forbidden to us too, and DataNodes without block tokens would
-    serve them. Who reads such a file must ask getBlockLocations, where the NameNode checks the permission.
-    """
-    stat = file_stat(path, file_type, entry, entry.locations)
-    return stat if _surely_readable(entry) or not stat.layout else replace(stat, layout=b"")
-
-
-def file_stat(path: str, file_type: int, entry: ListedEntryProto, layout: bytes) -> Stat:
-    """Returns the stat of a file or symbolic link. `layout` is a LocatedBlocksProto, or empty when not asked for.
+    The NameNode tells the blocks of files whose content is forbidden to us too, and DataNodes without block tokens
+    would serve them. Who reads such a file must ask getBlockLocations, where the NameNode checks the permission.
 
     `size_bytes` of a file that is still written is what the NameNode knows now: complete blocks, and of the last one
     what its writer has told (hsync with UPDATE_LENGTH). Bytes that were only flushed to DataNodes do not count.
     """
     size_bytes = entry.length
-    version, is_open, layout = identity(entry.fileId, size_bytes, layout) if layout else _UNLOCATED
+    located = entry.locations
+    version, is_open, layout = identity(entry.fileId, size_bytes, located) if located else _UNLOCATED
     return Stat(
         path,
         Kind.SYMLINK if file_type == _SYMLINK else Kind.FILE,
@@ -72,7 +65,7 @@ def file_stat(path: str, file_type: int, entry: ListedEntryProto, layout: bytes)
         entry.modification_time,
         _attributes(entry),
         version,
-        layout,
+        layout if not layout or _surely_readable(entry) else b"",
         _condition(entry, is_open),
     )
 
@@ -85,11 +78,6 @@ def folder_stat(path: str, entry: ListedEntryProto) -> Stat:
 def is_folder(entry: ListedEntryProto) -> bool:
     """Returns whether the entry is a folder."""
     return entry.fileType == _FOLDER
-
-
-def is_file(entry: ListedEntryProto) -> bool:
-    """Returns whether the entry is a file: neither folder nor symbolic link."""
-    return entry.fileType == _FILE
 
 
 def permissions_of(entry: ListedEntryProto) -> int:

@@ -17,6 +17,8 @@ from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 
 PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 _LIVE = 2
+_FILE = 2  # HdfsFileStatusProto.FileType
+_NO_SUCH_METHOD = "org.apache.hadoop.ipc.RpcNoSuchMethodException"
 # Another NameNode of the cluster can do it: these say nothing about the call.
 _ELSEWHERE = frozenset({"NAMENODE_STANDBY", "NAMENODE_UNAVAILABLE", "HOST_UNKNOWN"})
 
@@ -43,6 +45,7 @@ class NameNodeClient:
         )
         self._lock = threading.Lock()
         self._active = 0
+        self._locates = True  # the NameNode is not known to be without getLocatedFileInfo
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -63,6 +66,29 @@ class NameNodeClient:
         body = self._call("getFileInfo", namenode_pb2.GetFileInfoRequestProto(src=path), path)
         answer = listing_pb2.EntryAnswerProto.FromString(body)
         return answer.fs if answer.HasField("fs") else None
+
+    def get_located_file_info(self, path: str) -> ListedEntryProto | None:
+        """Returns what the NameNode knows of one path, of a file also where its blocks are, with tokens; None if there
+        is nothing.
+
+        One call (`getLocatedFileInfo`). A NameNode that is too old to know it is asked `getFileInfo` and
+        `getBlockLocations` from then on; the latter raises ACCESS_DENIED for a file that we may not read.
+        """
+        if self._locates:
+            request = namenode_pb2.GetLocatedFileInfoRequestProto(src=path, needBlockToken=True)
+            try:
+                body = self._call("getLocatedFileInfo", request, path)
+            except BlockferryError as error:
+                if error.coordinates.get("java_class") != _NO_SUCH_METHOD:
+                    raise
+                self._locates = False
+            else:
+                answer = listing_pb2.EntryAnswerProto.FromString(body)
+                return answer.fs if answer.HasField("fs") else None
+        entry = self.get_file_info(path)
+        if entry is not None and entry.fileType == _FILE:
+            entry.locations = self.get_block_locations(path, entry.length) or b""
+        return entry
 
     def listing_frame(self, path: str, start_after: bytes, need_location: bool = True) -> bytes:
         """Returns one page of a folder as the bytes of a GetListingResponseProto: about 1,000 entries (dfs.ls.limit),

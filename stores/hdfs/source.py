@@ -20,7 +20,6 @@ from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.probe import check_location
 from stores.hdfs.reader import FileReader
 from stores.hdfs.tree import walk
-from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 from stores.location import HdfsLocation
 
 
@@ -55,13 +54,13 @@ class HdfsSource:
             BlockferryError: NOT_FOUND for the root; LIST_FAILED when a folder is gone while the tree is listed;
                 ACCESS_DENIED, NAMENODE_UNAVAILABLE, and other words of the NameNode.
         """
-        root = self._namenode.get_file_info(self._root or "/")
+        root = self._namenode.get_located_file_info(self._root or "/")
         if root is None:
             raise self._missing_root()
         if not entries.is_folder(root):
             name = self._root.rpartition("/")[2]
             if name > after:
-                yield self._file_stat(name, self._root, root)
+                yield entries.file_stat(name, root.fileType, root)
             return
         pages = PagesAhead(self._fetch_page, self._absolute)
         try:
@@ -70,17 +69,19 @@ class HdfsSource:
             pages.close()
 
     def stat(self, path: str) -> Stat | None:
-        """See `Lister.stat`. Of a file also its layout, with two calls; the version is that of a listing."""
+        """See `Lister.stat`. The same as the listing tells, with one call."""
         absolute = self._absolute(path)
         try:
-            entry = self._namenode.get_file_info(absolute)
+            entry = self._namenode.get_located_file_info(absolute)
         except BlockferryError as error:
             if error.reason == "NOT_FOUND":  # a folder on the way is a file now
                 return None
             raise
         if entry is None or entries.is_folder(entry) != path.endswith("/"):
             return None
-        return entries.folder_stat(path, entry) if entries.is_folder(entry) else self._file_stat(path, absolute, entry)
+        if entries.is_folder(entry):
+            return entries.folder_stat(path, entry)
+        return entries.file_stat(path, entry.fileType, entry)
 
     def extents(self, file: Stat) -> tuple[Extent, ...]:
         """See `Source.extents`."""
@@ -121,10 +122,6 @@ class HdfsSource:
 
     def _fetch_page(self, folder: str, start_after: bytes) -> bytes:
         return self._namenode.listing_frame(self._absolute(folder), start_after)
-
-    def _file_stat(self, path: str, absolute: str, entry: ListedEntryProto) -> Stat:
-        layout = self._namenode.get_block_locations(absolute, entry.length) if entries.is_file(entry) else None
-        return entries.file_stat(path, entry.fileType, entry, layout or b"")
 
     def _ask_layout(self, path: str, size_bytes: int) -> bytes | None:
         return self._namenode.get_block_locations(self._absolute(path), size_bytes)

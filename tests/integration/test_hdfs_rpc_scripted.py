@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+from google.protobuf.message import Message
 
 from blockferry.errors import BlockferryError, Whose
 from stores.hdfs import rpc_frame
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.wire import rpc_pb2
+from stores.hdfs.wire.listing_pb2 import EntryAnswerProto, ListedEntryProto, LocationsAnswerProto
 from stores.hdfs.wire.namenode_pb2 import GetFileInfoResponseProto
 
 Respond = Callable[[int], bytes | None]  # number of the call on its connection -> bytes to send; None: hang up
@@ -40,6 +42,17 @@ def failed(class_name: str, text: str, status: int = 1) -> Respond:
 def nothing_there(call_id: int) -> bytes:
     header = rpc_pb2.RpcResponseHeaderProto(callId=call_id, status=0)
     return framed(header, delimited(GetFileInfoResponseProto().SerializeToString()))
+
+
+def in_turn(*responds: Respond) -> Respond:
+    """Answers the calls of one connection one after the other."""
+    return lambda call_id: responds[call_id](call_id)
+
+
+def says(message: Message) -> Respond:
+    return lambda call_id: framed(
+        rpc_pb2.RpcResponseHeaderProto(callId=call_id, status=0), delimited(message.SerializeToString())
+    )
 
 
 class ScriptedNameNode:
@@ -107,6 +120,20 @@ def test_a_standby_leads_to_the_active_one_which_is_then_asked_first() -> None:
         assert client.get_file_info("/x") is None
         assert client.get_file_info("/x") is None
         assert [server.connection_count for server in servers] == [1, 1]
+
+
+def test_an_old_namenode_is_asked_twice_and_once_only_for_what_it_does_not_know() -> None:
+    unknown = failed("org.apache.hadoop.ipc.RpcNoSuchMethodException", "Unknown method getLocatedFileInfo called")
+    entry = ListedEntryProto(
+        fileType=2, path=b"", length=5, permission=b"", owner="o", group="g", modification_time=1, access_time=2
+    )
+    info, places = says(EntryAnswerProto(fs=entry)), says(LocationsAnswerProto(locations=b"there"))
+    with serving(in_turn(unknown, info, places, info, places)) as (client, servers):
+        for _ in range(2):
+            found = client.get_located_file_info("/x")
+            assert found is not None
+            assert (found.length, found.locations) == (5, b"there")
+        assert servers[0].connection_count == 1
 
 
 def test_a_cluster_of_standbys_is_unavailable_and_each_is_named() -> None:

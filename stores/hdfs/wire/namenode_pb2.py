@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stores.hdfs.wire import hdfs_pb2 as stores_dot_hdfs_dot_wire_dot_hdfs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fstores/hdfs/wire/namenode.proto\x12\x10stores.hdfs.wire\x1a\x1bstores/hdfs/wire/hdfs.proto\"&\n\x17GetFileInfoRequestProto\x12\x0b\n\x03src\x18\x01 \x02(\t\"M\n\x18GetFileInfoResponseProto\x12\x31\n\x02\x66s\x18\x01 \x01(\x0b\x32%.stores.hdfs.wire.HdfsFileStatusProto\"O\n\x16GetListingRequestProto\x12\x0b\n\x03src\x18\x01 \x02(\t\x12\x12\n\nstartAfter\x18\x02 \x02(\x0c\x12\x14\n\x0cneedLocation\x18\x03 \x02(\x08\"p\n\x15\x44irectoryListingProto\x12=\n\x0epartialListing\x18\x01 \x03(\x0b\x32%.stores.hdfs.wire.HdfsFileStatusProto\x12\x18\n\x10remainingEntries\x18\x02 \x02(\r\"S\n\x17GetListingResponseProto\x12\x38\n\x07\x64irList\x18\x01 \x01(\x0b\x32\'.stores.hdfs.wire.DirectoryListingProto\"L\n\x1dGetBlockLocationsRequestProto\x12\x0b\n\x03src\x18\x01 \x02(\t\x12\x0e\n\x06offset\x18\x02 \x02(\x04\x12\x0e\n\x06length\x18\x03 \x02(\x04\"Y\n\x1eGetBlockLocationsResponseProto\x12\x37\n\tlocations\x18\x01 \x01(\x0b\x32$.stores.hdfs.wire.LocatedBlocksProto\"\x1f\n\x1dGetServerDefaultsRequestProto\"a\n\x1eGetServerDefaultsResponseProto\x12?\n\x0eserverDefaults\x18\x01 \x02(\x0b\x32\'.stores.hdfs.wire.FsServerDefaultsProto\"-\n\x1dGetContentSummaryRequestProto\x12\x0c\n\x04path\x18\x01 \x02(\t\"X\n\x1eGetContentSummaryResponseProto\x12\x36\n\x07summary\x18\x01 \x02(\x0b\x32%.stores.hdfs.wire.ContentSummaryProto\"R\n\x1bReportBadBlocksRequestProto\x12\x33\n\x06\x62locks\x18\x01 \x03(\x0b\x32#.stores.hdfs.wire.LocatedBlockProto\"\x1e\n\x1cReportBadBlocksResponseProto\"-\n\x1dGetDatanodeReportRequestProto\x12\x0c\n\x04type\x18\x01 \x02(\x05\"Q\n\x1eGetDatanodeReportResponseProto\x12/\n\x02\x64i\x18\x01 \x03(\x0b\x32#.stores.hdfs.wire.DatanodeInfoProto\"\x19\n\x17GetFsStatusRequestProto\":\n\x17SetSafeModeRequestProto\x12\x0e\n\x06\x61\x63tion\x18\x01 \x02(\x05\x12\x0f\n\x07\x63hecked\x18\x02 \x01(\x08\"*\n\x18SetSafeModeResponseProto\x12\x0e\n\x06result\x18\x01 \x02(\x08')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fstores/hdfs/wire/namenode.proto\x12\x10stores.hdfs.wire\x1a\x1bstores/hdfs/wire/hdfs.proto\"&\n\x17GetFileInfoRequestProto\x12\x0b\n\x03src\x18\x01 \x02(\t\"M\n\x18GetFileInfoResponseProto\x12\x31\n\x02\x66s\x18\x01 \x01(\x0b\x32%.stores.hdfs.wire.HdfsFileStatusProto\"E\n\x1eGetLocatedFileInfoRequestProto\x12\x0b\n\x03src\x18\x01 \x01(\t\x12\x16\n\x0eneedBlockToken\x18\x02 \x01(\x08\"O\n\x16GetListingRequestProto\x12\x0b\n\x03src\x18\x01 \x02(\t\x12\x12\n\nstartAfter\x18\x02 \x02(\x0c\x12\x14\n\x0cneedLocation\x18\x03 \x02(\x08\"p\n\x15\x44irectoryListingProto\x12=\n\x0epartialListing\x18\x01 \x03(\x0b\x32%.stores.hdfs.wire.HdfsFileStatusProto\x12\x18\n\x10remainingEntries\x18\x02 \x02(\r\"S\n\x17GetListingResponseProto\x12\x38\n\x07\x64irList\x18\x01 \x01(\x0b\x32\'.stores.hdfs.wire.DirectoryListingProto\"L\n\x1dGetBlockLocationsRequestProto\x12\x0b\n\x03src\x18\x01 \x02(\t\x12\x0e\n\x06offset\x18\x02 \x02(\x04\x12\x0e\n\x06length\x18\x03 \x02(\x04\"Y\n\x1eGetBlockLocationsResponseProto\x12\x37\n\tlocations\x18\x01 \x01(\x0b\x32$.stores.hdfs.wire.LocatedBlocksProto\"\x1f\n\x1dGetServerDefaultsRequestProto\"a\n\x1eGetServerDefaultsResponseProto\x12?\n\x0eserverDefaults\x18\x01 \x02(\x0b\x32\'.stores.hdfs.wire.FsServerDefaultsProto\"-\n\x1dGetContentSummaryRequestProto\x12\x0c\n\x04path\x18\x01 \x02(\t\"X\n\x1eGetContentSummaryResponseProto\x12\x36\n\x07summary\x18\x01 \x02(\x0b\x32%.stores.hdfs.wire.ContentSummaryProto\"R\n\x1bReportBadBlocksRequestProto\x12\x33\n\x06\x62locks\x18\x01 \x03(\x0b\x32#.stores.hdfs.wire.LocatedBlockProto\"\x1e\n\x1cReportBadBlocksResponseProto\"-\n\x1dGetDatanodeReportRequestProto\x12\x0c\n\x04type\x18\x01 \x02(\x05\"Q\n\x1eGetDatanodeReportResponseProto\x12/\n\x02\x64i\x18\x01 \x03(\x0b\x32#.stores.hdfs.wire.DatanodeInfoProto\"\x19\n\x17GetFsStatusRequestProto\":\n\x17SetSafeModeRequestProto\x12\x0e\n\x06\x61\x63tion\x18\x01 \x02(\x05\x12\x0f\n\x07\x63hecked\x18\x02 \x01(\x08\"*\n\x18SetSafeModeResponseProto\x12\x0e\n\x06result\x18\x01 \x02(\x08')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETFILEINFOREQUESTPROTO']._serialized_end=120
   _globals['_GETFILEINFORESPONSEPROTO']._serialized_start=122
   _globals['_GETFILEINFORESPONSEPROTO']._serialized_end=199
-  _globals['_GETLISTINGREQUESTPROTO']._serialized_start=201
-  _globals['_GETLISTINGREQUESTPROTO']._serialized_end=280
-  _globals['_DIRECTORYLISTINGPROTO']._serialized_start=282
-  _globals['_DIRECTORYLISTINGPROTO']._serialized_end=394
-  _globals['_GETLISTINGRESPONSEPROTO']._serialized_start=396
-  _globals['_GETLISTINGRESPONSEPROTO']._serialized_end=479
-  _globals['_GETBLOCKLOCATIONSREQUESTPROTO']._serialized_start=481
-  _globals['_GETBLOCKLOCATIONSREQUESTPROTO']._serialized_end=557
-  _globals['_GETBLOCKLOCATIONSRESPONSEPROTO']._serialized_start=559
-  _globals['_GETBLOCKLOCATIONSRESPONSEPROTO']._serialized_end=648
-  _globals['_GETSERVERDEFAULTSREQUESTPROTO']._serialized_start=650
-  _globals['_GETSERVERDEFAULTSREQUESTPROTO']._serialized_end=681
-  _globals['_GETSERVERDEFAULTSRESPONSEPROTO']._serialized_start=683
-  _globals['_GETSERVERDEFAULTSRESPONSEPROTO']._serialized_end=780
-  _globals['_GETCONTENTSUMMARYREQUESTPROTO']._serialized_start=782
-  _globals['_GETCONTENTSUMMARYREQUESTPROTO']._serialized_end=827
-  _globals['_GETCONTENTSUMMARYRESPONSEPROTO']._serialized_start=829
-  _globals['_GETCONTENTSUMMARYRESPONSEPROTO']._serialized_end=917
-  _globals['_REPORTBADBLOCKSREQUESTPROTO']._serialized_start=919
-  _globals['_REPORTBADBLOCKSREQUESTPROTO']._serialized_end=1001
-  _globals['_REPORTBADBLOCKSRESPONSEPROTO']._serialized_start=1003
-  _globals['_REPORTBADBLOCKSRESPONSEPROTO']._serialized_end=1033
-  _globals['_GETDATANODEREPORTREQUESTPROTO']._serialized_start=1035
-  _globals['_GETDATANODEREPORTREQUESTPROTO']._serialized_end=1080
-  _globals['_GETDATANODEREPORTRESPONSEPROTO']._serialized_start=1082
-  _globals['_GETDATANODEREPORTRESPONSEPROTO']._serialized_end=1163
-  _globals['_GETFSSTATUSREQUESTPROTO']._serialized_start=1165
-  _globals['_GETFSSTATUSREQUESTPROTO']._serialized_end=1190
-  _globals['_SETSAFEMODEREQUESTPROTO']._serialized_start=1192
-  _globals['_SETSAFEMODEREQUESTPROTO']._serialized_end=1250
-  _globals['_SETSAFEMODERESPONSEPROTO']._serialized_start=1252
-  _globals['_SETSAFEMODERESPONSEPROTO']._serialized_end=1294
+  _globals['_GETLOCATEDFILEINFOREQUESTPROTO']._serialized_start=201
+  _globals['_GETLOCATEDFILEINFOREQUESTPROTO']._serialized_end=270
+  _globals['_GETLISTINGREQUESTPROTO']._serialized_start=272
+  _globals['_GETLISTINGREQUESTPROTO']._serialized_end=351
+  _globals['_DIRECTORYLISTINGPROTO']._serialized_start=353
+  _globals['_DIRECTORYLISTINGPROTO']._serialized_end=465
+  _globals['_GETLISTINGRESPONSEPROTO']._serialized_start=467
+  _globals['_GETLISTINGRESPONSEPROTO']._serialized_end=550
+  _globals['_GETBLOCKLOCATIONSREQUESTPROTO']._serialized_start=552
+  _globals['_GETBLOCKLOCATIONSREQUESTPROTO']._serialized_end=628
+  _globals['_GETBLOCKLOCATIONSRESPONSEPROTO']._serialized_start=630
+  _globals['_GETBLOCKLOCATIONSRESPONSEPROTO']._serialized_end=719
+  _globals['_GETSERVERDEFAULTSREQUESTPROTO']._serialized_start=721
+  _globals['_GETSERVERDEFAULTSREQUESTPROTO']._serialized_end=752
+  _globals['_GETSERVERDEFAULTSRESPONSEPROTO']._serialized_start=754
+  _globals['_GETSERVERDEFAULTSRESPONSEPROTO']._serialized_end=851
+  _globals['_GETCONTENTSUMMARYREQUESTPROTO']._serialized_start=853
+  _globals['_GETCONTENTSUMMARYREQUESTPROTO']._serialized_end=898
+  _globals['_GETCONTENTSUMMARYRESPONSEPROTO']._serialized_start=900
+  _globals['_GETCONTENTSUMMARYRESPONSEPROTO']._serialized_end=988
+  _globals['_REPORTBADBLOCKSREQUESTPROTO']._serialized_start=990
+  _globals['_REPORTBADBLOCKSREQUESTPROTO']._serialized_end=1072
+  _globals['_REPORTBADBLOCKSRESPONSEPROTO']._serialized_start=1074
+  _globals['_REPORTBADBLOCKSRESPONSEPROTO']._serialized_end=1104
+  _globals['_GETDATANODEREPORTREQUESTPROTO']._serialized_start=1106
+  _globals['_GETDATANODEREPORTREQUESTPROTO']._serialized_end=1151
+  _globals['_GETDATANODEREPORTRESPONSEPROTO']._serialized_start=1153
+  _globals['_GETDATANODEREPORTRESPONSEPROTO']._serialized_end=1234
+  _globals['_GETFSSTATUSREQUESTPROTO']._serialized_start=1236
+  _globals['_GETFSSTATUSREQUESTPROTO']._serialized_end=1261
+  _globals['_SETSAFEMODEREQUESTPROTO']._serialized_start=1263
+  _globals['_SETSAFEMODEREQUESTPROTO']._serialized_end=1321
+  _globals['_SETSAFEMODERESPONSEPROTO']._serialized_start=1323
+  _globals['_SETSAFEMODERESPONSEPROTO']._serialized_end=1365
 # @@protoc_insertion_point(module_scope)

@@ -19,6 +19,14 @@ class GetFileInfoResponseProto(_message.Message):
     fs: _hdfs_pb2.HdfsFileStatusProto
     def __init__(self, fs: _Optional[_Union[_hdfs_pb2.HdfsFileStatusProto, _Mapping]] = ...) -> None: ...
 
+class GetLocatedFileInfoRequestProto(_message.Message):
+    __slots__ = ("src", "needBlockToken")
+    SRC_FIELD_NUMBER: _ClassVar[int]
+    NEEDBLOCKTOKEN_FIELD_NUMBER: _ClassVar[int]
+    src: str
+    needBlockToken: bool
+    def __init__(self, src: _Optional[str] = ..., needBlockToken: bool = ...) -> None: ...
+
 class GetListingRequestProto(_message.Message):
     __slots__ = ("src", "startAfter", "needLocation")
     SRC_FIELD_NUMBER: _ClassVar[int]
