@@ -32,7 +32,7 @@ class MoverActor:
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         os.environ.update(settings)
-        telemetry.setup("mover-actor")
+        telemetry.setup("mover-actor", leaf=True)
         self._process = MoverProcess(OpenStores(open_source, open_sink), Backoff())
 
     @ray.method(concurrency_group=Lane.PARTS.value)

@@ -39,7 +39,7 @@ class ProverActor:
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         os.environ.update(settings)
-        telemetry.setup("verifier-actor")
+        telemetry.setup("verifier-actor", leaf=True)
         self._crew = Crew(StoreShelf(open_source, open_sink), THREADS)
 
     @ray.method(concurrency_group="proof")

@@ -9,23 +9,28 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
-import sys
+import logging, sys
 from opentelemetry import trace
 from service import telemetry
-telemetry.setup(sys.argv[1])
+telemetry.setup(sys.argv[1], leaf=sys.argv[1] == "leaf")
 carrier = {"traceparent": sys.argv[2]} if len(sys.argv) > 2 else {}
 with telemetry.attached(carrier), trace.get_tracer("t").start_as_current_span("work of " + sys.argv[1]):
     print(telemetry.carrier()["traceparent"])
+    logging.warning("by the way")
 telemetry.shutdown()
 """
 
 
-def run(trace_file: Path, *arguments: str) -> str:
-    environment = {**os.environ, "BLOCKFERRY_TRACE_FILE": str(trace_file)}
-    done = subprocess.run(
+def run(trace_file: Path | None, *arguments: str) -> str:
+    return process(trace_file, *arguments).stdout.strip()
+
+
+def process(trace_file: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environment["BLOCKFERRY_TRACE_FILE"] = str(trace_file or "")
+    return subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], env=environment, capture_output=True, text=True, check=True
     )
-    return done.stdout.strip()
 
 
 def test_one_trace_goes_through_two_processes(tmp_path: Path) -> None:
@@ -36,3 +41,26 @@ def test_one_trace_goes_through_two_processes(tmp_path: Path) -> None:
     assert first["context"]["trace_id"] == second["context"]["trace_id"]
     assert second["parent_id"] == first["context"]["span_id"]
     assert second["resource"]["attributes"]["service.name"] == "blockferry-mover"
+
+
+def test_a_leaf_records_when_somebody_listens(tmp_path: Path) -> None:
+    trace_file = tmp_path / "spans.jsonl"
+    parent = run(trace_file, "mover")
+    run(trace_file, "leaf", parent)
+    names = [json.loads(line)["name"] for line in trace_file.read_text().splitlines()]
+    assert names == ["work of mover", "work of leaf"]
+
+
+def test_a_leaf_that_nobody_listens_to_records_nothing_and_keeps_the_trace_id(tmp_path: Path) -> None:
+    parent = run(None, "mover")
+    leaf = process(None, "leaf", parent)
+    trace_id = parent.split("-")[1]
+    assert leaf.stdout.split("-")[1] == trace_id
+    assert not sampled(leaf.stdout)
+    assert f"trace_id={trace_id}" in leaf.stderr
+    assert sampled(run(None, "scheduler", parent))  # who hands a trace on keeps it going
+
+
+def sampled(traceparent: str) -> bool:
+    """Returns the flag of W3C Trace Context."""
+    return bool(int(traceparent.strip().rpartition("-")[2], 16) & 1)
