@@ -90,6 +90,7 @@ class ShardMove:
         self._desk = ShardDesk(order.shard, order.errand, ledger, pool, self._count)
         self._receipts: dict[str, Receipt] = {}
         self._ill_streak = 0
+        self._part_bytes = order.job.options.part_size_bytes or DEFAULT_PART_BYTES
         self.counts = MoveCounts()
 
     async def run(self) -> ShardResult:
@@ -106,18 +107,22 @@ class ShardMove:
                 entries = await asyncio.to_thread(self._ledger.read_plan, order.shard)
                 await self._move(entries)
             except BaseExceptionGroup as group:
-                await self._pool.stop(order.errand.run)
+                await self._stop()
                 raise _first(group) from group
             except asyncio.CancelledError:
                 # Calls that nobody waits for any more end before the shard is given to somebody else.
-                await self._pool.stop(order.errand.run)
+                await self._stop()
                 raise
             return await self._write(entries)
+
+    async def _stop(self) -> None:
+        await self._pool.stop(self._order.errand.run)
+        await self._desk.note_begun(self._part_bytes)
 
     async def _move(self, entries: tuple[PlanEntry, ...]) -> None:
         asked = self._order.job.options.part_size_bytes
         policy = PartPolicy(
-            part_bytes=asked or DEFAULT_PART_BYTES,
+            part_bytes=self._part_bytes,
             window=self._pool.seats(Lane.PARTS),
             single_bytes=part_sizes(0, asked, await self._features()).single,
         )

@@ -4,6 +4,7 @@ repeated, what is resumed, and that no upload stays behind."""
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -13,7 +14,7 @@ from mover.counts import MoveCounts
 from mover.shard import MOST_ILL, ShardMove
 from stores.base import Attributes
 from stores.checksum import Algorithm
-from stores.faulty import Fault, Harm
+from stores.faulty import Fault, Harm, Script
 from stores.hashing import checksum_of
 from tests.support.yard import ATTRIBUTES, PART, SHARD, Yard, content
 
@@ -171,6 +172,34 @@ def test_what_concerns_all_fails_the_call_and_writes_no_receipts(yard: Yard, rea
     with pytest.raises(BlockferryError, match="LEDGER_MISSING"):
         yard.ledger.read_receipts(f"{SHARD}.1")
     assert {note.upload.upload_id for note in yard.ledger.upload_notes(SHARD)} == set(yard.sink._shelf.uploads)
+
+
+def test_upload_that_is_begun_when_nobody_waits_any_more_is_noted(yard: Yard) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def stall(_: float) -> None:
+        asked.set()
+        assert go_on.wait(30)
+
+    async def cancelled() -> None:
+        with yard.pool() as pool:
+            move = asyncio.create_task(ShardMove(yard.order(), yard.ledger, pool).run())
+            await asyncio.to_thread(asked.wait, 30)
+            move.cancel()
+            await asyncio.sleep(0)
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await move
+
+    yard.add("file", 3 * PART)
+    yard.plan()
+    yard.script = Script(Fault("begin", Harm.STALL), sleep=stall)
+    asyncio.run(cancelled())
+    assert open_uploads(yard) == 1
+    (note,) = yard.ledger.upload_notes(SHARD)
+    assert (note.upload.path, note.part_bytes) == ("file", PART)
+    assert yard.abort() == 1
+    assert (open_uploads(yard), yard.ledger.upload_notes(SHARD)) == (0, ())
 
 
 def test_store_that_does_not_answer_fails_the_call(yard: Yard) -> None:
