@@ -81,8 +81,8 @@ class ShardDesk:
                 try:
                     await asyncio.to_thread(self.ledger.note_upload, self.shard, note)
                 except BlockferryError as error:
-                    LOG.warning('action="upload_not_noted" path=%r upload=%s', file.path, answer.upload.upload_id)
-                    LOG.warning('action="upload_not_noted" error="%s"', error)
+                    text = 'action="upload_not_noted" path=%r upload=%s error="%s"'
+                    LOG.error(text, file.path, answer.upload.upload_id, error)
 
 
 async def drive(desk: ShardDesk, begun: Next) -> Receipt:

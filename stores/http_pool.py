@@ -13,11 +13,20 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
-from stores.http_head import CHUNKED, END, MAX_HEAD_BYTES, UNTIL_CLOSE, Head, NoHttpError, chunk_bytes, parse_head
-from stores.http_head import request_head as _request_head
+from stores.http_head import (
+    CHUNKED,
+    END,
+    MAX_HEAD_BYTES,
+    UNTIL_CLOSE,
+    Head,
+    NoHttpError,
+    chunk_bytes,
+    parse_head,
+    request_head,
+)
 
 Body = memoryview | bytes | bytearray
 _JOINED_BYTES = 64 << 10  # up to here head and body go as one piece: a copy costs less than a second call
@@ -216,11 +225,11 @@ class _Connection:
         """Sends a request and returns the head of its answer."""
         self.clean = False
         try:
-            self._send(_request_head(method, target, headers), body)
+            self._send(request_head(method, target, headers), body)
         except (BrokenPipeError, ConnectionResetError):
             # A server may refuse before it has taken the whole body; then its answer lies here already.
             with contextlib.suppress(OSError, NoHttpError):
-                return self._head()
+                return replace(self._head(), keeps=False)
             raise
         except BlockingIOError as error:
             raise TimeoutError("the server took nothing any more") from error

@@ -26,9 +26,7 @@ CRC32C, CRC32 = Algorithm.CRC32C, Algorithm.CRC32
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """Three DataNodes of this module's own: their replicas are damaged here."""
-    patience = {"dfs.client.block.write.locateFollowingBlock.retries": "12"}  # writers on a busy machine
-    folder = tmp_path_factory.mktemp("hdfs-reading")
-    with HdfsCluster.start(folder, datanode_count=3, settings=patience) as started:
+    with HdfsCluster.start(tmp_path_factory.mktemp("hdfs-reading"), datanode_count=3) as started:
         yield started
 
 

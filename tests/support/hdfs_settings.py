@@ -120,6 +120,7 @@ def _haste() -> dict[str, str]:
         "dfs.blockreport.initialDelay": "0s",
         # close() otherwise sleeps 400 ms when the DataNode's report is late: 30 small files a second, not 400
         "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",
+        "dfs.client.block.write.locateFollowingBlock.retries": "12",  # writers wait for replicas on a busy machine
         "dfs.client.block.write.replace-datanode-on-failure.policy": "NEVER",
     }
 
