@@ -28,7 +28,10 @@ def main() -> None:
     parser.add_argument("--cpu-count", type=int, required=True, help="processors that actors may share")
     arguments = parser.parse_args()
     os.environ.update(
-        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_USAGE_STATS_ENABLED="0", RAY_GCS_SERVER_PORT=str(arguments.port)
+        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_GCS_SERVER_PORT=str(arguments.port),
+        RAY_prestart_worker_first_driver="0",  # or one worker more than there are actors is started
     )
     # Paths of unix sockets have 107 bytes at most, so the folder is a short one and not below the state folder.
     folder = tempfile.mkdtemp(prefix="bf-ray-")
