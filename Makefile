@@ -53,6 +53,7 @@ bench: servers ## the measurements of docs/benchmarks.md, peers at last (about 4
 	$(RUN) -m bench.s3_put
 	$(RUN) -m bench.first_run
 	$(RUN) -m bench.compare --workloads start,large,small --target null
+	$(RUN) -m bench.model
 
 clean: ## removes everything that was fetched or made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
