@@ -19,6 +19,9 @@ import signal
 import tempfile
 
 OBJECT_STORE_BYTES = 78_643_200  # Ray's least: no data goes through it
+_LONGEST_PARENT_BYTES = (
+    107 - len("/session_2026-11-21_16-57-34_294230_4194304/sockets/plasma_store") - len("/bf-ray-12345678")
+)
 
 
 def main() -> None:
@@ -33,13 +36,21 @@ def main() -> None:
         RAY_GCS_SERVER_PORT=str(arguments.port),
         RAY_prestart_worker_first_driver="0",  # or one worker more than there are actors is started
     )
-    # Paths of unix sockets have 107 bytes at most, so the folder is a short one and not below the state folder.
-    folder = tempfile.mkdtemp(prefix="bf-ray-")
+    folder = make_folder(tempfile.gettempdir())
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     clean_up_behind_us(folder)
     start(arguments.cpu_count, folder)
     # The drivers have ended before: nothing is left that could end gracefully.
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+def make_folder(parent: str) -> str:
+    """Makes a folder for Ray's sockets below `parent`, or below /tmp where their paths would become too long.
+
+    A path of a unix socket has 107 bytes at most, and Ray puts `session_TIME_PID/sockets/plasma_store` below.
+    """
+    short_enough = len(os.fsencode(parent)) <= _LONGEST_PARENT_BYTES
+    return tempfile.mkdtemp(prefix="bf-ray-", dir=parent if short_enough else "/tmp")  # noqa: S108 - a name of its own
 
 
 def clean_up_behind_us(folder: str) -> None:

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
-from service.ray_head import OBJECT_STORE_BYTES
+from service.ray_head import OBJECT_STORE_BYTES, make_folder
 from tests.support.ports import free_port
 from tests.support.processes import Child, wait_for
 
@@ -27,14 +28,19 @@ print(ray.get(Adder.remote().add.remote(40, 2)))
 
 
 @pytest.fixture
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def environment() -> Iterator[Mapping[str, str]]:
+    with tempfile.TemporaryDirectory(prefix="bf", dir="/tmp") as folder:  # short: see `make_folder`
+        yield _environment(folder)
+
+
+def _environment(folder: str) -> Mapping[str, str]:
     return {
         "RAY_ADDRESS": f"127.0.0.1:{free_port()}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "PYTHONPATH": str(ROOT),
-        "TMPDIR": str(tmp_path_factory.getbasetemp()),
+        "TMPDIR": folder,
     }
 
 
@@ -86,6 +92,17 @@ def test_nothing_stays_behind(head: Child, environment: Mapping[str, str], numbe
     head.process.wait(30)
     wait_for("the cluster's end", lambda: not any(alive(process) for process in processes), deadline_s=20)
     wait_for("its folder to be gone", lambda: not list(Path(environment["TMPDIR"]).glob("bf-ray-*")), deadline_s=20)
+
+
+@pytest.mark.parametrize("name", ["t", "a-rather-long-name-of-a-folder"])
+def test_paths_of_sockets_stay_short(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="bf", dir="/tmp") as short:
+        parent = Path(short, name)
+        parent.mkdir()
+        folder = Path(make_folder(str(parent)))
+        assert folder.parent == (parent if name == "t" else Path(short).parent)
+        assert len(f"{folder}/session_2026-11-21_16-57-34_294230_4194304/sockets/plasma_store") <= 107
+        folder.rmdir()
 
 
 def test_a_driver_without_the_token_is_turned_away(head: Child, environment: Mapping[str, str]) -> None:
