@@ -10,7 +10,6 @@ import base64
 import contextlib
 import socket
 import ssl
-import struct
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from stores.http_head import (
     parse_head,
     request_head,
 )
+from stores.sockets import is_stale, set_kernel_limits
 
 Body = memoryview | bytes | bytearray
 _JOINED_BYTES = 64 << 10  # up to here head and body go as one piece: a copy costs less than a second call
@@ -156,7 +156,7 @@ class HttpPool:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._tls is None:
-            _set_kernel_limits(plain, self._route.wait_s)
+            set_kernel_limits(plain, self._route.wait_s)
             return plain
         plain.settimeout(self._route.wait_s)
         if self._proxy is not None:
@@ -200,12 +200,11 @@ class _Connection:
 
     def is_stale(self) -> bool:
         """Returns whether the server has closed it, or has sent what nobody asked for."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return is_stale(self._socket)
         try:
-            if isinstance(self._socket, ssl.SSLSocket):
-                self._peek_tls(self._socket)
-            else:
-                self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except (BlockingIOError, ssl.SSLWantReadError):
+            self._peek_tls(self._socket)
+        except ssl.SSLWantReadError:
             return False
         except OSError:
             return True
@@ -310,11 +309,3 @@ class _Connection:
             return self._socket.recv(most)
         except BlockingIOError as error:
             raise TimeoutError("the server sent nothing any more") from error
-
-
-def _set_kernel_limits(connected: socket.socket, wait_s: float) -> None:
-    """Lets the socket block, with limits of the kernel: with one of Python's, each call asks first whether it may."""
-    connected.settimeout(None)
-    limit = struct.pack("ll", int(wait_s), int(wait_s % 1 * 1_000_000))
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
+
+from stores.sockets import is_stale, set_kernel_limits
 
 Address = tuple[str, int]
 Connect = Callable[[str, int], socket.socket]
@@ -20,8 +21,7 @@ Connect = Callable[[str, int], socket.socket]
 class Peer:
     """One connection to a DataNode, used by one thread at a time.
 
-    The socket blocks and has the kernel's time limits: a time limit of Python makes it non-blocking, and then
-    MSG_WAITALL is void, on which cheap reading rests.
+    The socket blocks and has the kernel's time limits: cheap reading rests on MSG_WAITALL.
 
     Attributes:
         address: whom it leads to.
@@ -34,10 +34,7 @@ class Peer:
         self.answered = False
         self.arrived_bytes = 0
         self._socket = connection
-        limit = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
-        connection.settimeout(None)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        set_kernel_limits(connection, timeout_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -92,13 +89,7 @@ class Peer:
 
     def is_stale(self) -> bool:
         """Returns whether the DataNode has closed the idle connection (or has sent what nobody asked for)."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+        return is_stale(self._socket)
 
 
 def _behind(pieces: Sequence[memoryview], count: int) -> Sequence[memoryview]:

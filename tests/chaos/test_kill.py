@@ -19,7 +19,7 @@ from blockferry.v1.task_pb2 import Options, Task
 from service.house import House, HouseOptions
 from tests.support.ferry import Ferry, objects
 from tests.support.hdfs import HdfsCluster
-from tests.support.processes import wait_for
+from tests.support.processes import alive, wait_for
 from tests.support.s3 import SeaweedServer
 from tests.support.tree import FileSpec
 from tests.support.trees import expected
@@ -203,14 +203,6 @@ def keys_in(server: SeaweedServer, bucket: str) -> list[str]:
 def uploads(server: SeaweedServer, bucket: str) -> list[str]:
     """Returns the keys of the uploads that are not completed."""
     return [item["Key"] for item in server.client().list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
-
-
-def alive(process: psutil.Process) -> bool:
-    """Returns whether a process still runs (a zombie does not)."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_the_tree_is_what_the_tests_believe(cluster: HdfsCluster) -> None:

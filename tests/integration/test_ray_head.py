@@ -13,7 +13,7 @@ import pytest
 
 from service.ray_head import OBJECT_STORE_BYTES, make_folder
 from tests.support.ports import free_port
-from tests.support.processes import Child, wait_for
+from tests.support.processes import Child, alive, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 USE = """
@@ -112,11 +112,3 @@ def test_a_driver_without_the_token_is_turned_away(head: Child, environment: Map
     )  # fmt: skip
     assert done.returncode != 0
     assert "42" not in done.stdout
-
-
-def alive(process: psutil.Process) -> bool:
-    """Returns whether a process still runs (a zombie does not)."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 DEADLINE_S = 90.0
 _POLL_S = 0.05
 _STOP_S = 20.0
@@ -58,6 +60,14 @@ def wait_for(what: str, fact: Callable[[], bool], *, deadline_s: float = DEADLIN
         if time.monotonic() > end:
             raise TimeoutError(f"waited {deadline_s:.0f} s for {what}" + (f"; last error: {last}" if last else ""))
         time.sleep(_POLL_S)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Returns whether a process still runs (a zombie does not)."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass(slots=True)
