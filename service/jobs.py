@@ -15,6 +15,7 @@ from stores.location import (
     CredentialsReference,
     HdfsLocation,
     Location,
+    Protection,
     S3Location,
 )
 
@@ -127,8 +128,7 @@ def location_from_proto(location: location_pb2.Location) -> Location:
     """
     match location.WhichOneof("store"):
         case "hdfs":
-            hdfs = location.hdfs
-            return HdfsLocation(tuple(hdfs.namenodes), hdfs.root.rstrip("/") or "/", hdfs.user)
+            return _hdfs_location(location.hdfs)
         case "s3":
             return _s3_location(location.s3)
         case other:
@@ -139,6 +139,27 @@ def location_from_proto(location: location_pb2.Location) -> Location:
                 location=location.name,
                 kind=other,
             )
+
+
+def _hdfs_location(hdfs: location_pb2.HdfsLocation) -> HdfsLocation:
+    protections = {
+        location_pb2.HdfsLocation.PROTECTION_AUTHENTICATION: Protection.AUTHENTICATION,
+        location_pb2.HdfsLocation.PROTECTION_INTEGRITY: Protection.INTEGRITY,
+        location_pb2.HdfsLocation.PROTECTION_PRIVACY: Protection.PRIVACY,
+    }
+    return HdfsLocation(
+        namenodes=tuple(hdfs.namenodes),
+        root=hdfs.root.rstrip("/") or "/",
+        user=hdfs.user,
+        nameservice=hdfs.nameservice,
+        conf_dir=hdfs.conf_dir,
+        principal=hdfs.principal,
+        keytab=hdfs.keytab,
+        krb5_conf=hdfs.krb5_conf,
+        kms_uri=hdfs.kms_uri,
+        rpc_protection=protections.get(hdfs.rpc_protection),
+        transfer_protection=protections.get(hdfs.transfer_protection),
+    )
 
 
 def _s3_location(s3: location_pb2.S3Location) -> S3Location:

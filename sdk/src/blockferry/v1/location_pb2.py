@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62lockferry/v1/location.proto\x12\rblockferry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x01\n\x08Location\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04hdfs\x18\x02 \x01(\x0b\x32\x1b.blockferry.v1.HdfsLocationH\x00\x12\'\n\x02s3\x18\x03 \x01(\x0b\x32\x19.blockferry.v1.S3LocationH\x00\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05store\"=\n\x0cHdfsLocation\x12\x11\n\tnamenodes\x18\x01 \x03(\t\x12\x0c\n\x04root\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\"\xe5\x02\n\nS3Location\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x43\n\x10\x61\x64\x64ressing_style\x18\x05 \x01(\x0e\x32).blockferry.v1.S3Location.AddressingStyle\x12\x38\n\x0b\x63redentials\x18\x06 \x01(\x0b\x32#.blockferry.v1.CredentialsReference\x12\x11\n\tca_bundle\x18\x07 \x01(\t\x12\x15\n\rstorage_class\x18\x08 \x01(\t\"l\n\x0f\x41\x64\x64ressingStyle\x12 \n\x1c\x41\x44\x44RESSING_STYLE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x44\x44RESSING_STYLE_PATH\x10\x01\x12\x1c\n\x18\x41\x44\x44RESSING_STYLE_VIRTUAL\x10\x02\"]\n\x14\x43redentialsReference\x12\x11\n\x07profile\x18\x01 \x01(\tH\x00\x12\x15\n\x0b\x65nvironment\x18\x02 \x01(\tH\x00\x12\x0e\n\x04\x66ile\x18\x03 \x01(\tH\x00\x42\x0b\n\treference\"\x82\x01\n\x15\x43reateLocationRequest\x12)\n\x08location\x18\x01 \x01(\x0b\x32\x17.blockferry.v1.Location\x12\x13\n\x0blocation_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\"\n\x12GetLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14ListLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x15ListLocationsResponse\x12*\n\tlocations\x18\x01 \x03(\x0b\x32\x17.blockferry.v1.Location\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x13TestLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05write\x18\x02 \x01(\x08\"D\n\x14TestLocationResponse\x12,\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1c.blockferry.v1.LocationCheck\"\xbb\x01\n\rLocationCheck\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0e\x32#.blockferry.v1.LocationCheck.Result\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"F\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x11\n\rRESULT_PASSED\x10\x01\x12\x11\n\rRESULT_FAILED\x10\x02\x32\xe2\x02\n\x0fLocationService\x12O\n\x0e\x43reateLocation\x12$.blockferry.v1.CreateLocationRequest\x1a\x17.blockferry.v1.Location\x12I\n\x0bGetLocation\x12!.blockferry.v1.GetLocationRequest\x1a\x17.blockferry.v1.Location\x12Z\n\rListLocations\x12#.blockferry.v1.ListLocationsRequest\x1a$.blockferry.v1.ListLocationsResponse\x12W\n\x0cTestLocation\x12\".blockferry.v1.TestLocationRequest\x1a#.blockferry.v1.TestLocationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62lockferry/v1/location.proto\x12\rblockferry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x01\n\x08Location\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04hdfs\x18\x02 \x01(\x0b\x32\x1b.blockferry.v1.HdfsLocationH\x00\x12\'\n\x02s3\x18\x03 \x01(\x0b\x32\x19.blockferry.v1.S3LocationH\x00\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05store\"\xab\x03\n\x0cHdfsLocation\x12\x11\n\tnamenodes\x18\x01 \x03(\t\x12\x0c\n\x04root\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x13\n\x0bnameservice\x18\x04 \x01(\t\x12\x10\n\x08\x63onf_dir\x18\x05 \x01(\t\x12\x11\n\tprincipal\x18\x06 \x01(\t\x12\x0e\n\x06keytab\x18\x07 \x01(\t\x12\x11\n\tkrb5_conf\x18\x08 \x01(\t\x12\x0f\n\x07kms_uri\x18\x14 \x01(\t\x12>\n\x0erpc_protection\x18\x15 \x01(\x0e\x32&.blockferry.v1.HdfsLocation.Protection\x12\x43\n\x13transfer_protection\x18\x16 \x01(\x0e\x32&.blockferry.v1.HdfsLocation.Protection\"y\n\nProtection\x12\x1a\n\x16PROTECTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19PROTECTION_AUTHENTICATION\x10\x01\x12\x18\n\x14PROTECTION_INTEGRITY\x10\x02\x12\x16\n\x12PROTECTION_PRIVACY\x10\x03\"\xe5\x02\n\nS3Location\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x43\n\x10\x61\x64\x64ressing_style\x18\x05 \x01(\x0e\x32).blockferry.v1.S3Location.AddressingStyle\x12\x38\n\x0b\x63redentials\x18\x06 \x01(\x0b\x32#.blockferry.v1.CredentialsReference\x12\x11\n\tca_bundle\x18\x07 \x01(\t\x12\x15\n\rstorage_class\x18\x08 \x01(\t\"l\n\x0f\x41\x64\x64ressingStyle\x12 \n\x1c\x41\x44\x44RESSING_STYLE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x44\x44RESSING_STYLE_PATH\x10\x01\x12\x1c\n\x18\x41\x44\x44RESSING_STYLE_VIRTUAL\x10\x02\"]\n\x14\x43redentialsReference\x12\x11\n\x07profile\x18\x01 \x01(\tH\x00\x12\x15\n\x0b\x65nvironment\x18\x02 \x01(\tH\x00\x12\x0e\n\x04\x66ile\x18\x03 \x01(\tH\x00\x42\x0b\n\treference\"\x82\x01\n\x15\x43reateLocationRequest\x12)\n\x08location\x18\x01 \x01(\x0b\x32\x17.blockferry.v1.Location\x12\x13\n\x0blocation_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\"\n\x12GetLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x14ListLocationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x15ListLocationsResponse\x12*\n\tlocations\x18\x01 \x03(\x0b\x32\x17.blockferry.v1.Location\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x13TestLocationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05write\x18\x02 \x01(\x08\"D\n\x14TestLocationResponse\x12,\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1c.blockferry.v1.LocationCheck\"\xbb\x01\n\rLocationCheck\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0e\x32#.blockferry.v1.LocationCheck.Result\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"F\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x11\n\rRESULT_PASSED\x10\x01\x12\x11\n\rRESULT_FAILED\x10\x02\x32\xe2\x02\n\x0fLocationService\x12O\n\x0e\x43reateLocation\x12$.blockferry.v1.CreateLocationRequest\x1a\x17.blockferry.v1.Location\x12I\n\x0bGetLocation\x12!.blockferry.v1.GetLocationRequest\x1a\x17.blockferry.v1.Location\x12Z\n\rListLocations\x12#.blockferry.v1.ListLocationsRequest\x1a$.blockferry.v1.ListLocationsResponse\x12W\n\x0cTestLocation\x12\".blockferry.v1.TestLocationRequest\x1a#.blockferry.v1.TestLocationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,30 +34,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LOCATION']._serialized_start=81
   _globals['_LOCATION']._serialized_end=283
-  _globals['_HDFSLOCATION']._serialized_start=285
-  _globals['_HDFSLOCATION']._serialized_end=346
-  _globals['_S3LOCATION']._serialized_start=349
-  _globals['_S3LOCATION']._serialized_end=706
-  _globals['_S3LOCATION_ADDRESSINGSTYLE']._serialized_start=598
-  _globals['_S3LOCATION_ADDRESSINGSTYLE']._serialized_end=706
-  _globals['_CREDENTIALSREFERENCE']._serialized_start=708
-  _globals['_CREDENTIALSREFERENCE']._serialized_end=801
-  _globals['_CREATELOCATIONREQUEST']._serialized_start=804
-  _globals['_CREATELOCATIONREQUEST']._serialized_end=934
-  _globals['_GETLOCATIONREQUEST']._serialized_start=936
-  _globals['_GETLOCATIONREQUEST']._serialized_end=970
-  _globals['_LISTLOCATIONSREQUEST']._serialized_start=972
-  _globals['_LISTLOCATIONSREQUEST']._serialized_end=1033
-  _globals['_LISTLOCATIONSRESPONSE']._serialized_start=1035
-  _globals['_LISTLOCATIONSRESPONSE']._serialized_end=1127
-  _globals['_TESTLOCATIONREQUEST']._serialized_start=1129
-  _globals['_TESTLOCATIONREQUEST']._serialized_end=1179
-  _globals['_TESTLOCATIONRESPONSE']._serialized_start=1181
-  _globals['_TESTLOCATIONRESPONSE']._serialized_end=1249
-  _globals['_LOCATIONCHECK']._serialized_start=1252
-  _globals['_LOCATIONCHECK']._serialized_end=1439
-  _globals['_LOCATIONCHECK_RESULT']._serialized_start=1369
-  _globals['_LOCATIONCHECK_RESULT']._serialized_end=1439
-  _globals['_LOCATIONSERVICE']._serialized_start=1442
-  _globals['_LOCATIONSERVICE']._serialized_end=1796
+  _globals['_HDFSLOCATION']._serialized_start=286
+  _globals['_HDFSLOCATION']._serialized_end=713
+  _globals['_HDFSLOCATION_PROTECTION']._serialized_start=592
+  _globals['_HDFSLOCATION_PROTECTION']._serialized_end=713
+  _globals['_S3LOCATION']._serialized_start=716
+  _globals['_S3LOCATION']._serialized_end=1073
+  _globals['_S3LOCATION_ADDRESSINGSTYLE']._serialized_start=965
+  _globals['_S3LOCATION_ADDRESSINGSTYLE']._serialized_end=1073
+  _globals['_CREDENTIALSREFERENCE']._serialized_start=1075
+  _globals['_CREDENTIALSREFERENCE']._serialized_end=1168
+  _globals['_CREATELOCATIONREQUEST']._serialized_start=1171
+  _globals['_CREATELOCATIONREQUEST']._serialized_end=1301
+  _globals['_GETLOCATIONREQUEST']._serialized_start=1303
+  _globals['_GETLOCATIONREQUEST']._serialized_end=1337
+  _globals['_LISTLOCATIONSREQUEST']._serialized_start=1339
+  _globals['_LISTLOCATIONSREQUEST']._serialized_end=1400
+  _globals['_LISTLOCATIONSRESPONSE']._serialized_start=1402
+  _globals['_LISTLOCATIONSRESPONSE']._serialized_end=1494
+  _globals['_TESTLOCATIONREQUEST']._serialized_start=1496
+  _globals['_TESTLOCATIONREQUEST']._serialized_end=1546
+  _globals['_TESTLOCATIONRESPONSE']._serialized_start=1548
+  _globals['_TESTLOCATIONRESPONSE']._serialized_end=1616
+  _globals['_LOCATIONCHECK']._serialized_start=1619
+  _globals['_LOCATIONCHECK']._serialized_end=1806
+  _globals['_LOCATIONCHECK_RESULT']._serialized_start=1736
+  _globals['_LOCATIONCHECK_RESULT']._serialized_end=1806
+  _globals['_LOCATIONSERVICE']._serialized_start=1809
+  _globals['_LOCATIONSERVICE']._serialized_end=2163
 # @@protoc_insertion_point(module_scope)

@@ -27,14 +27,40 @@ class Location(_message.Message):
     def __init__(self, name: _Optional[str] = ..., hdfs: _Optional[_Union[HdfsLocation, _Mapping]] = ..., s3: _Optional[_Union[S3Location, _Mapping]] = ..., description: _Optional[str] = ..., uri: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HdfsLocation(_message.Message):
-    __slots__ = ("namenodes", "root", "user")
+    __slots__ = ("namenodes", "root", "user", "nameservice", "conf_dir", "principal", "keytab", "krb5_conf", "kms_uri", "rpc_protection", "transfer_protection")
+    class Protection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        PROTECTION_UNSPECIFIED: _ClassVar[HdfsLocation.Protection]
+        PROTECTION_AUTHENTICATION: _ClassVar[HdfsLocation.Protection]
+        PROTECTION_INTEGRITY: _ClassVar[HdfsLocation.Protection]
+        PROTECTION_PRIVACY: _ClassVar[HdfsLocation.Protection]
+    PROTECTION_UNSPECIFIED: HdfsLocation.Protection
+    PROTECTION_AUTHENTICATION: HdfsLocation.Protection
+    PROTECTION_INTEGRITY: HdfsLocation.Protection
+    PROTECTION_PRIVACY: HdfsLocation.Protection
     NAMENODES_FIELD_NUMBER: _ClassVar[int]
     ROOT_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    NAMESERVICE_FIELD_NUMBER: _ClassVar[int]
+    CONF_DIR_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    KEYTAB_FIELD_NUMBER: _ClassVar[int]
+    KRB5_CONF_FIELD_NUMBER: _ClassVar[int]
+    KMS_URI_FIELD_NUMBER: _ClassVar[int]
+    RPC_PROTECTION_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_PROTECTION_FIELD_NUMBER: _ClassVar[int]
     namenodes: _containers.RepeatedScalarFieldContainer[str]
     root: str
     user: str
-    def __init__(self, namenodes: _Optional[_Iterable[str]] = ..., root: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+    nameservice: str
+    conf_dir: str
+    principal: str
+    keytab: str
+    krb5_conf: str
+    kms_uri: str
+    rpc_protection: HdfsLocation.Protection
+    transfer_protection: HdfsLocation.Protection
+    def __init__(self, namenodes: _Optional[_Iterable[str]] = ..., root: _Optional[str] = ..., user: _Optional[str] = ..., nameservice: _Optional[str] = ..., conf_dir: _Optional[str] = ..., principal: _Optional[str] = ..., keytab: _Optional[str] = ..., krb5_conf: _Optional[str] = ..., kms_uri: _Optional[str] = ..., rpc_protection: _Optional[_Union[HdfsLocation.Protection, str]] = ..., transfer_protection: _Optional[_Union[HdfsLocation.Protection, str]] = ...) -> None: ...
 
 class S3Location(_message.Message):
     __slots__ = ("bucket", "prefix", "endpoint", "region", "addressing_style", "credentials", "ca_bundle", "storage_class")
