@@ -19,6 +19,8 @@ EXECUTION_NAME = re.compile(rf"tasks/{ID.pattern}/executions/{ID.pattern}")
 _HOST_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENVIRONMENT = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
+_NAMESERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_PRINCIPAL = re.compile(r"[^@\s\0]{1,256}(@[^@\s\0]{1,256})?")
 _WORD = re.compile(r"[A-Za-z0-9_.@+ -]{1,128}")
 _URI = re.compile(r"(/|[a-z][a-z0-9+.-]*://).+")
 MIN_PART_BYTES = 5 << 20
@@ -67,18 +69,14 @@ def check_location(location: location_pb2.Location) -> None:
 def location_uri(location: location_pb2.Location) -> str:
     """Returns a location as one line."""
     if location.WhichOneof("store") == "hdfs":
-        return f"hdfs://{','.join(location.hdfs.namenodes)}{location.hdfs.root}"
+        return f"hdfs://{location.hdfs.nameservice or ','.join(location.hdfs.namenodes)}{location.hdfs.root}"
     prefix = location.s3.prefix
     return f"s3://{location.s3.bucket}/{prefix if not prefix or prefix.endswith('/') else prefix + '/'}"
 
 
 def _check_hdfs(hdfs: location_pb2.HdfsLocation) -> None:
-    if not hdfs.namenodes:
-        raise invalid("location.hdfs.namenodes", "", "give at least one NameNode as host:port, e.g. nn1:8020.")
-    for namenode in hdfs.namenodes:
-        match = _HOST_PORT.fullmatch(namenode)
-        if not match or not 0 < int(match[2]) < 65536:
-            raise invalid("location.hdfs.namenodes", namenode, "it must be host:port, e.g. nn1:8020.")
+    _check_cluster(hdfs)
+    _check_login(hdfs)
     root = hdfs.root
     if not root.startswith("/"):
         raise invalid("location.hdfs.root", root, "it must be an absolute path, e.g. /warehouse.")
@@ -86,6 +84,39 @@ def _check_hdfs(hdfs: location_pb2.HdfsLocation) -> None:
         raise invalid("location.hdfs.root", root, "it must not hold empty parts, `.` or `..`.")
     if hdfs.user and not _WORD.fullmatch(hdfs.user):
         raise invalid("location.hdfs.user", hdfs.user, "it must be a user's name.")
+
+
+def _check_cluster(hdfs: location_pb2.HdfsLocation) -> None:
+    if not hdfs.namenodes and not hdfs.conf_dir:
+        cure = "give at least one NameNode as host:port, e.g. nn1:8020, or the folder of site files that name them."
+        raise invalid("location.hdfs.namenodes", "", cure)
+    for namenode in hdfs.namenodes:
+        match = _HOST_PORT.fullmatch(namenode)
+        if not match or not 0 < int(match[2]) < 65536:
+            raise invalid("location.hdfs.namenodes", namenode, "it must be host:port, e.g. nn1:8020.")
+    if hdfs.nameservice and hdfs.namenodes:
+        raise invalid("location.hdfs.nameservice", hdfs.nameservice, "give it or namenodes, not both.")
+    if hdfs.nameservice and not _NAMESERVICE.fullmatch(hdfs.nameservice):
+        raise invalid("location.hdfs.nameservice", hdfs.nameservice, "it must be a logical name, e.g. nameservice1.")
+    if hdfs.nameservice and not hdfs.conf_dir:
+        raise invalid("location.hdfs.conf_dir", "", "a nameservice is explained by site files: give their folder.")
+    if hdfs.kms_uri and not hdfs.kms_uri.startswith("kms://"):
+        raise invalid("location.hdfs.kms_uri", hdfs.kms_uri, "it must be like kms://https@kms1:9600/kms.")
+
+
+def _check_login(hdfs: location_pb2.HdfsLocation) -> None:
+    for field in ("conf_dir", "keytab", "krb5_conf"):
+        path = getattr(hdfs, field)
+        if path and not path.startswith("/"):
+            raise invalid(f"location.hdfs.{field}", path, "it must be an absolute path on the workers.")
+    if bool(hdfs.principal) != bool(hdfs.keytab):
+        missing = "keytab" if hdfs.principal else "principal"
+        raise invalid(f"location.hdfs.{missing}", "", "a principal and its keytab are given together.")
+    if hdfs.principal and not _PRINCIPAL.fullmatch(hdfs.principal):
+        raise invalid("location.hdfs.principal", hdfs.principal, "it must be like name@REALM or name/host@REALM.")
+    for field in ("rpc_protection", "transfer_protection"):
+        if getattr(hdfs, field) not in location_pb2.HdfsLocation.Protection.values():
+            raise invalid(f"location.hdfs.{field}", getattr(hdfs, field), "this version does not know the value.")
 
 
 def _check_s3(s3: location_pb2.S3Location) -> None:

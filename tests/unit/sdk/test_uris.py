@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from blockferry.cli.uris import StoreOptions, parse_location
+from blockferry.cli.uris import HdfsOptions, StoreOptions, parse_destination, parse_location
 from blockferry.errors import BlockferryError
-from blockferry.v1.location_pb2 import S3Location
+from blockferry.v1.location_pb2 import HdfsLocation, S3Location
 
 NONE = StoreOptions()
 
@@ -28,6 +30,58 @@ def test_hdfs(uri: str, namenodes: list[str], root: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "nameservice", "namenodes"),
+    [
+        ("hdfs://ns1/a", "ns1", []),
+        ("viewfs://all/a", "all", []),
+        ("hdfs:///a", "", []),
+        ("hdfs://nn:9000/a", "", ["nn:9000"]),
+        ("hdfs://nn1,nn2/a", "", ["nn1:8020", "nn2:8020"]),
+    ],
+)
+def test_site_files_explain_logical_names(uri: str, nameservice: str, namenodes: list[str]) -> None:
+    hdfs = parse_location(uri, StoreOptions(HdfsOptions(conf="/etc/hadoop/conf"))).hdfs
+    assert (hdfs.nameservice, list(hdfs.namenodes), hdfs.conf_dir) == (nameservice, namenodes, "/etc/hadoop/conf")
+
+
+def test_how_to_log_in_to_hdfs() -> None:
+    options = HdfsOptions("", "alice", "ferry@R", "/k", "/krb5.conf", "kms://http@k:1/kms", "privacy", "integrity")
+    assert parse_location("hdfs://nn/a", StoreOptions(options)).hdfs == HdfsLocation(
+        namenodes=["nn:8020"],
+        root="/a",
+        user="alice",
+        principal="ferry@R",
+        keytab="/k",
+        krb5_conf="/krb5.conf",
+        kms_uri="kms://http@k:1/kms",
+        rpc_protection=HdfsLocation.PROTECTION_PRIVACY,
+        transfer_protection=HdfsLocation.PROTECTION_INTEGRITY,
+    )
+
+
+@pytest.mark.parametrize("options", [HdfsOptions(principal="a@R"), HdfsOptions(keytab="/k")])
+def test_a_principal_and_its_keytab_are_given_together(options: HdfsOptions) -> None:
+    with pytest.raises(BlockferryError) as caught:
+        parse_location("hdfs://nn/a", StoreOptions(options))
+    assert caught.value.reason == "INVALID_CREDENTIALS_REFERENCE"
+
+
+def test_options_of_an_hdfs_destination_are_for_one() -> None:
+    hdfs = HdfsOptions(user="alice")
+    assert parse_destination("hdfs://nn/a", NONE, hdfs).hdfs.user == "alice"
+    assert parse_destination("s3://b", NONE, HdfsOptions()).s3.bucket == "b"
+    with pytest.raises(BlockferryError) as caught:
+        parse_destination("s3://b", NONE, hdfs)
+    assert caught.value.reason == "INVALID_OPTION"
+
+
+def test_paths_become_independent_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = HdfsOptions(conf="conf", keytab="/k", user="u").absolute()
+    assert options == HdfsOptions(conf=str(tmp_path / "conf"), keytab="/k", user="u")
+
+
+@pytest.mark.parametrize(
     ("uri", "bucket", "prefix"),
     [("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3a://b/x/y", "b", "x/y"), ("s3://b/a%20b", "b", "a%20b")],
 )
@@ -45,7 +99,19 @@ def test_options_that_a_uri_cannot_say() -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["", "b", "ftp://h/a", "hdfs://", "hdfs:///a", "hdfs://nn", "hdfs://u@nn:1/a", "hdfs://nn:x/a", "s3://", "s3:///a"],
+    [
+        "",
+        "b",
+        "ftp://h/a",
+        "hdfs://",
+        "hdfs:///a",
+        "hdfs://nn",
+        "hdfs://u@nn:1/a",
+        "hdfs://nn:x/a",
+        "viewfs://all/a",
+        "s3://",
+        "s3:///a",
+    ],
 )
 def test_what_is_no_location_is_refused(uri: str) -> None:
     with pytest.raises(BlockferryError) as caught:

@@ -16,7 +16,7 @@ from blockferry.cli import options as o
 from blockferry.cli import resources
 from blockferry.cli.session import FAILED, guarded
 from blockferry.cli.show import ERR, OUT, as_json, print_summary
-from blockferry.cli.uris import StoreOptions, parse_location
+from blockferry.cli.uris import HdfsOptions, StoreOptions, parse_destination, parse_location
 from blockferry.errors import BlockferryError, Whose
 from blockferry.v1.execution_pb2 import Execution
 
@@ -73,7 +73,20 @@ def copy(
     untrusted_store: o.UntrustedStoreOption = o.UntrustedStore.READ_BACK,
     part_size: o.PartSizeOption = "",
     report: o.ReportOption = "",
+    hdfs_conf: o.HdfsConf = "",
     hdfs_user: o.HdfsUser = "",
+    hdfs_principal: o.HdfsPrincipal = "",
+    hdfs_keytab: o.HdfsKeytab = "",
+    krb5_conf: o.Krb5Conf = "",
+    kms_uri: o.KmsUri = "",
+    hdfs_rpc_protection: o.HdfsRpcProtection = None,
+    hdfs_transfer_protection: o.HdfsTransferProtection = None,
+    dest_hdfs_conf: o.DestHdfsConf = "",
+    dest_hdfs_user: o.DestHdfsUser = "",
+    dest_hdfs_principal: o.DestHdfsPrincipal = "",
+    dest_hdfs_keytab: o.DestHdfsKeytab = "",
+    dest_krb5_conf: o.DestKrb5Conf = "",
+    dest_kms_uri: o.DestKmsUri = "",
     s3_endpoint: o.S3Endpoint = "",
     s3_region: o.S3Region = "",
     s3_addressing: o.S3Addressing = None,
@@ -99,8 +112,21 @@ def copy(
         from blockferry.cli.copy import run_copy
         from service.house import HouseOptions
 
-        stores = StoreOptions(
+        hdfs = HdfsOptions(
+            hdfs_conf,
             hdfs_user,
+            hdfs_principal,
+            hdfs_keytab,
+            krb5_conf,
+            kms_uri,
+            hdfs_rpc_protection or "",
+            hdfs_transfer_protection or "",
+        )
+        dest_hdfs = HdfsOptions(
+            dest_hdfs_conf, dest_hdfs_user, dest_hdfs_principal, dest_hdfs_keytab, dest_krb5_conf, dest_kms_uri
+        )
+        stores = StoreOptions(
+            hdfs.absolute(),
             s3_endpoint,
             s3_region,
             s3_addressing or "",
@@ -112,7 +138,7 @@ def copy(
         )
         ended = run_copy(
             parse_location(source, stores),
-            parse_location(destination, stores),
+            parse_destination(destination, stores, dest_hdfs.absolute()),
             o.task_options(
                 verify, transfer, open_files, untrusted_store, part_size, str(Path(report).absolute()) if report else ""
             ),

@@ -47,6 +47,14 @@ class Addressing(StrEnum):
     VIRTUAL = "virtual"
 
 
+class Protection(StrEnum):
+    """Mirrors `HdfsLocation.Protection`; the words are Hadoop's."""
+
+    AUTHENTICATION = "authentication"
+    INTEGRITY = "integrity"
+    PRIVACY = "privacy"
+
+
 class Output(StrEnum):
     """What is printed on standard output."""
 
@@ -85,7 +93,48 @@ PartSizeOption = Annotated[
 ReportOption = Annotated[str, typer.Option(help="Folder where the report is written.", metavar="DIR")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Text for people, or one JSON document.")]
 
-HdfsUser = Annotated[str, typer.Option(help="User as which HDFS is asked. Default: who runs the workers.")]
+HdfsConf = Annotated[
+    str, typer.Option(help="Folder with core-site.xml and hdfs-site.xml on the workers.", metavar="DIR")
+]
+HdfsUser = Annotated[
+    str,
+    typer.Option(
+        help="User whose rights count: who asks (simple authentication), or whom the principal acts as (Kerberos). "
+        "Default: the principal, else who runs the workers.",
+        metavar="USER",
+    ),
+]
+HdfsPrincipal = Annotated[
+    str, typer.Option(help="Kerberos principal. Default: the ticket cache, where HDFS wants one.", metavar="PRINCIPAL")
+]
+HdfsKeytab = Annotated[str, typer.Option(help="Keytab of the principal on the workers.", metavar="FILE")]
+Krb5Conf = Annotated[
+    str, typer.Option(help="krb5.conf of this location on the workers. Default: the system's.", metavar="FILE")
+]
+KmsUri = Annotated[
+    str,
+    typer.Option(
+        help="Key server of encryption zones: kms://https@HOST[;HOST]:PORT/kms. Default: what the site files or the "
+        "NameNode say.",
+        metavar="URI",
+    ),
+]
+HdfsRpcProtection = Annotated[
+    Protection | None,
+    typer.Option(help="Least protection of calls to NameNodes. Default: what HDFS says.", case_sensitive=False),
+]
+HdfsTransferProtection = Annotated[
+    Protection | None,
+    typer.Option(help="Least protection of data from DataNodes. Default: what HDFS says.", case_sensitive=False),
+]
+
+DestHdfsConf = Annotated[str, typer.Option(help="--hdfs-conf of an HDFS destination.", metavar="DIR")]
+DestHdfsUser = Annotated[str, typer.Option(help="--hdfs-user of an HDFS destination.", metavar="USER")]
+DestHdfsPrincipal = Annotated[str, typer.Option(help="--hdfs-principal of an HDFS destination.", metavar="PRINCIPAL")]
+DestHdfsKeytab = Annotated[str, typer.Option(help="--hdfs-keytab of an HDFS destination.", metavar="FILE")]
+DestKrb5Conf = Annotated[str, typer.Option(help="--krb5-conf of an HDFS destination.", metavar="FILE")]
+DestKmsUri = Annotated[str, typer.Option(help="--kms-uri of an HDFS destination.", metavar="URI")]
+
 S3Endpoint = Annotated[str, typer.Option(help="URL of an S3-compatible store. Default: AWS.", metavar="URL")]
 S3Region = Annotated[str, typer.Option(help="Region for signing. Default: us-east-1.")]
 S3Addressing = Annotated[

@@ -12,7 +12,7 @@ from blockferry.cli.progress import follow
 from blockferry.cli.session import ADDRESS, FAILED, AddressOption, connected
 from blockferry.cli.show import OUT, as_json, print_checks, print_json_list, print_summary, print_table, state_name
 from blockferry.cli.sizes import show_size
-from blockferry.cli.uris import StoreOptions, parse_location
+from blockferry.cli.uris import HdfsOptions, StoreOptions, parse_location
 from blockferry.names import location_name, short_name
 from blockferry.v1.execution_pb2 import Execution
 from blockferry.v1.location_pb2 import LocationCheck
@@ -30,7 +30,14 @@ def create_location(
     name: Name,
     uri: Annotated[str, typer.Argument(help="hdfs://HOST:PORT/path or s3://bucket/prefix.")],
     description: str = "",
+    hdfs_conf: o.HdfsConf = "",
     hdfs_user: o.HdfsUser = "",
+    hdfs_principal: o.HdfsPrincipal = "",
+    hdfs_keytab: o.HdfsKeytab = "",
+    krb5_conf: o.Krb5Conf = "",
+    kms_uri: o.KmsUri = "",
+    hdfs_rpc_protection: o.HdfsRpcProtection = None,
+    hdfs_transfer_protection: o.HdfsTransferProtection = None,
     s3_endpoint: o.S3Endpoint = "",
     s3_region: o.S3Region = "",
     s3_addressing: o.S3Addressing = None,
@@ -45,7 +52,16 @@ def create_location(
     """Create a location. Credentials are named, never given: the workers find them."""
     with connected(address) as client:
         stores = StoreOptions(
-            hdfs_user,
+            HdfsOptions(
+                hdfs_conf,
+                hdfs_user,
+                hdfs_principal,
+                hdfs_keytab,
+                krb5_conf,
+                kms_uri,
+                hdfs_rpc_protection or "",
+                hdfs_transfer_protection or "",
+            ),
             s3_endpoint,
             s3_region,
             s3_addressing or "",

@@ -1,21 +1,48 @@
-"""Locations as people write them: `hdfs://HOST:PORT/path` and `s3://bucket/prefix`. Pure."""
+"""Locations as people write them: `hdfs://HOST:PORT/path` and `s3://bucket/prefix`. Pure.
+
+With site files (`--hdfs-conf`) the host of an HDFS URI may be a logical name, `hdfs://nameservice/path`; without any
+name, `hdfs:///path`, it is their `fs.defaultFS`. `viewfs://table/path` is a mount table of the site files.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from blockferry.errors import BlockferryError, Whose
 from blockferry.v1.location_pb2 import CredentialsReference, HdfsLocation, Location, S3Location
 
 DEFAULT_NAMENODE_PORT = 8020
+_NAME = re.compile(r"[A-Za-z0-9._-]+")  # without a port: with site files, they know what it means
+
+
+@dataclass(frozen=True, slots=True)
+class HdfsOptions:
+    """What the URI of an HDFS location cannot say. Empty: the default. `rpc_protection` and `transfer_protection` are
+    Hadoop's words: authentication, integrity, privacy."""
+
+    conf: str = ""
+    user: str = ""
+    principal: str = ""
+    keytab: str = ""
+    krb5_conf: str = ""
+    kms_uri: str = ""
+    rpc_protection: str = ""
+    transfer_protection: str = ""
+
+    def absolute(self) -> HdfsOptions:
+        """Returns the same with paths that do not depend on the current folder."""
+        paths = {"conf": self.conf, "keytab": self.keytab, "krb5_conf": self.krb5_conf}
+        return replace(self, **{name: str(Path(path).absolute()) for name, path in paths.items() if path})
 
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
     """What a URI cannot say. Empty: the default."""
 
-    hdfs_user: str = ""
+    hdfs: HdfsOptions = HdfsOptions()
     s3_endpoint: str = ""
     s3_region: str = ""
     s3_addressing: str = ""
@@ -38,22 +65,61 @@ def parse_location(uri: str, options: StoreOptions) -> Location:
     if not separator:
         raise _invalid(uri, "it has no scheme")
     match scheme:
-        case "hdfs":
-            return Location(hdfs=_hdfs(uri, rest, options))
+        case "hdfs" | "viewfs":
+            return Location(hdfs=_hdfs(uri, rest, options.hdfs, is_view=scheme == "viewfs"))
         case "s3" | "s3a":
             return Location(s3=_s3(uri, rest, options))
         case _:
             raise _invalid(uri, f"the scheme {scheme!r} is not known")
 
 
-def _hdfs(uri: str, rest: str, options: StoreOptions) -> HdfsLocation:
+def parse_destination(uri: str, options: StoreOptions, hdfs: HdfsOptions) -> Location:
+    """Returns the location that `uri` names, with its own options for HDFS.
+
+    Raises:
+        BlockferryError: INVALID_URI; INVALID_OPTION when options for HDFS are given and it is none.
+    """
+    location = parse_location(uri, replace(options, hdfs=hdfs))
+    if hdfs != HdfsOptions() and location.WhichOneof("store") != "hdfs":
+        text = (
+            f"{uri} is not in HDFS: the options that begin with --dest- are for a destination in HDFS."
+        )
+        raise BlockferryError("INVALID_OPTION", text, whose=Whose.CALLER, uri=uri)
+    return location
+
+
+def _hdfs(uri: str, rest: str, options: HdfsOptions, is_view: bool) -> HdfsLocation:
     authority, slash, path = rest.partition("/")
-    if not authority:
-        raise _invalid(uri, "it names no NameNode")
+    if not authority and not options.conf:
+        raise _invalid(uri, "it names no NameNode, and no site files are given (--hdfs-conf) that do")
     if not slash:
         raise _invalid(uri, "it names no path (for everything write a slash at its end)")
-    namenodes = [_with_default_port(uri, namenode) for namenode in authority.split(",")]
-    return HdfsLocation(namenodes=namenodes, root="/" + path.strip("/"), user=options.hdfs_user)
+    if is_view and not options.conf:
+        raise _invalid(uri, "a mount table is explained by site files: give their folder by --hdfs-conf")
+    if bool(options.principal) != bool(options.keytab):
+        given, missing = ("principal", "keytab") if options.principal else ("keytab", "principal")
+        text = f"--hdfs-{given} is given without --hdfs-{missing}: give both, or neither for the ticket cache."
+        raise BlockferryError("INVALID_CREDENTIALS_REFERENCE", text, whose=Whose.CALLER)
+    protections = {
+        "": HdfsLocation.PROTECTION_UNSPECIFIED,
+        "authentication": HdfsLocation.PROTECTION_AUTHENTICATION,
+        "integrity": HdfsLocation.PROTECTION_INTEGRITY,
+        "privacy": HdfsLocation.PROTECTION_PRIVACY,
+    }
+    is_logical = bool(options.conf) and _NAME.fullmatch(authority) is not None
+    return HdfsLocation(
+        namenodes=[] if is_logical or not authority else [_with_default_port(uri, one) for one in authority.split(",")],
+        nameservice=authority if is_logical else "",
+        root="/" + path.strip("/"),
+        user=options.user,
+        conf_dir=options.conf,
+        principal=options.principal,
+        keytab=options.keytab,
+        krb5_conf=options.krb5_conf,
+        kms_uri=options.kms_uri,
+        rpc_protection=protections[options.rpc_protection],
+        transfer_protection=protections[options.transfer_protection],
+    )
 
 
 def _with_default_port(uri: str, namenode: str) -> str:
