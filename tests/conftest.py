@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.hdfs import HdfsCluster
+from tests.support.hdfs_profile import Kerberos, Profile
+from tests.support.kdc import Kdc
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import RcloneServer, SeaweedServer, VersitygwServer
 
@@ -14,6 +16,46 @@ from tests.support.s3 import RcloneServer, SeaweedServer, VersitygwServer
 def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """One NameNode and two DataNodes, blocks of 1 MiB, replication 2. A test that stops a daemon starts its own."""
     with HdfsCluster.start(tmp_path_factory.mktemp("hdfs")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
+    """The realm ALPHA.TEST of kerberos_hdfs and encrypted_hdfs."""
+    with Kdc.start(tmp_path_factory.mktemp("kdc") / "alpha", "ALPHA.TEST") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def other_kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
+    """A second realm, BETA.TEST, that knows nothing of the first."""
+    with Kdc.start(tmp_path_factory.mktemp("kdc") / "beta", "BETA.TEST") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """One NameNode and two DataNodes in ALPHA.TEST that offer every protection of RPC and transfer, and AES/CTR."""
+    profile = Profile(kerberos=Kerberos(kdc.realm))
+    with HdfsCluster.start(tmp_path_factory.mktemp("kerberos-hdfs"), profile=profile) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def encrypted_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """One NameNode and one DataNode in ALPHA.TEST that demand dfs.encrypt.data.transfer, and privacy of RPC."""
+    profile = Profile(kerberos=Kerberos(kdc.realm, rpc=("privacy",), encrypt=True))
+    folder = tmp_path_factory.mktemp("encrypted-hdfs")
+    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=profile) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def other_kerberos_hdfs(other_kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """One NameNode and one DataNode in BETA.TEST that demand integrity of RPC and of transfer, and know no AES."""
+    kerberos = Kerberos(other_kdc.realm, rpc=("integrity",), transfer=("integrity",), aes=False)
+    folder = tmp_path_factory.mktemp("other-kerberos-hdfs")
+    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=Profile(kerberos=kerberos)) as cluster:
         yield cluster
 
 

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.support import hadoop_jars
-from tests.support.hdfs_settings import HOST
+from tests.support.hdfs_plan import HOST
 
 COMMAND_S = 600
 _JVM = (
@@ -32,10 +32,16 @@ class HeldFile:
         self.process.communicate(timeout=COMMAND_S)
 
 
-def java_command(conf: Path, heap: str, main_class: str, arguments: Iterable[str]) -> tuple[str, ...]:
-    """Returns the command of a main class; `conf` is the folder of its site files, `heap` such as 256m."""
+def java_command(
+    conf: Path, heap: str, main_class: str, arguments: Iterable[str], properties: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Returns the command of a main class; `conf` is the folder of its site files, `heap` such as 256m.
+
+    properties are further options of Java, such as -Dname=value.
+    """
     class_path = f"{conf}:{hadoop_jars.classes()}:{hadoop_jars.jars()}/*"
-    return (hadoop_jars.java(), f"-Xmx{heap}", "-Xms24m", *_JVM, "-cp", class_path, main_class, *arguments)
+    options = (f"-Xmx{heap}", "-Xms24m", *_JVM, *properties)
+    return (hadoop_jars.java(), *options, "-cp", class_path, main_class, *arguments)
 
 
 def get_page(port: int, path: str) -> str:

@@ -1,8 +1,20 @@
-"""A real HDFS on this machine for the tests: one NameNode and some DataNodes, each a child process. 127.0.0.1 only."""
+"""A real HDFS on this machine for the tests: NameNodes, DataNodes and what a profile adds, each a child process.
+
+127.0.0.1 only. How to use it:
+
+    HdfsCluster.start(folder)                                   one NameNode, two DataNodes, no Kerberos
+    HdfsCluster.start(folder, profile=Profile(kerberos=Kerberos(kdc.realm)))
+
+`Profile` and `Kerberos` (hdfs_profile.py) say what there is to choose; tests/conftest.py has one shared cluster of each
+kind. cluster.conf_folder is a client's folder of site files; client_folder() writes others with settings of their own.
+
+With Kerberos, `kdc.realm` has krb5.conf, keytabs and principals. cluster.shell(..., user="alice") logs in by
+alice's keytab, user="" is somebody without a ticket, and no user is the superuser (hdfs). `ferry` may act as alice and
+as nobody else. A cluster offers every protection: client_folder("x", {"hadoop.rpc.protection": "privacy"}) chooses one.
+"""
 
 import getpass
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,28 +25,16 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from tests.support import hdfs_settings
-from tests.support.hadoop_tools import COMMAND_S, HeldFile, get_page, java_command
-from tests.support.hdfs_settings import HOST, NAMENODE, ClusterPlan, DataNodePorts, NameNodePorts, SiteFiles
+from tests.support import hdfs_daemons, hdfs_settings
+from tests.support.hadoop_tools import COMMAND_S, HeldFile, get_page
+from tests.support.hdfs_plan import HOST, NAMENODE, ClusterPlan, choose_ports, ports_wanted
+from tests.support.hdfs_profile import SIMPLE, Profile
+from tests.support.kdc import SUPERUSER
 from tests.support.ports import free_ports
 from tests.support.processes import Child, bound_to_us, tail, wait_for
 from tests.support.tree import FileSpec, description
 
-_NAMENODE_CLASS = "org.apache.hadoop.hdfs.server.namenode.NameNode"
-_DATANODE_CLASS = "org.apache.hadoop.hdfs.server.datanode.DataNode"
-_HEAP = {NAMENODE: "256m"}
-_DATANODE_HEAP = "128m"
-_WEB_FOLDERS = ("hdfs", "datanode", "secondary", "static")
 _MAKE_THREADS = 16
-
-
-def _write_conf(folder: Path, files: SiteFiles, log_level: str) -> None:
-    for web in _WEB_FOLDERS:  # daemons want webapps/NAME on the class path; hadoop-hdfs.jar has none, empty ones do
-        (folder / "webapps" / web / "WEB-INF").mkdir(parents=True, exist_ok=True)
-    (folder / "core-site.xml").write_text(hdfs_settings.xml(files.core))
-    (folder / "hdfs-site.xml").write_text(hdfs_settings.xml(files.hdfs))
-    (folder / "log4j.properties").write_text(hdfs_settings.LOG4J.replace("LEVEL", log_level))
-    (folder / "hadoop-metrics2.properties").write_text(f"*.period={hdfs_settings.METRICS_PERIOD_S}\n")
 
 
 @dataclass(slots=True)
@@ -52,16 +52,14 @@ class HdfsCluster:
         replication: int = 2,
         block_size: int = 1 << 20,
         settings: Mapping[str, str] | None = None,
+        profile: Profile = SIMPLE,
     ) -> Self:
         """Formats and starts a cluster in an empty folder and returns when it takes work (4 to 15 s)."""
-        ports = free_ports(3 + 4 * datanode_count)
-        datanodes = tuple(DataNodePorts(*ports[at : at + 4]) for at in range(3, len(ports), 4))
-        superuser = getpass.getuser()
-        plan = ClusterPlan(
-            folder.absolute(), NameNodePorts(*ports[:3]), datanodes, replication, block_size, superuser, settings or {}
-        )
+        ports = choose_ports(profile, datanode_count, free_ports(ports_wanted(profile, datanode_count)))
+        superuser = SUPERUSER if profile.kerberos else getpass.getuser()
+        plan = ClusterPlan(folder.absolute(), ports, replication, block_size, superuser, settings or {}, profile)
         cluster = cls(plan)
-        cluster._write_configuration()
+        hdfs_daemons.write_configuration(plan)
         cluster._format()
         try:
             for name in cluster.daemons:
@@ -84,8 +82,8 @@ class HdfsCluster:
 
     @property
     def namenode(self) -> str:
-        """The NameNode's RPC address, HOST:PORT."""
-        return f"{HOST}:{self.plan.namenode.rpc}"
+        """The (first) NameNode's RPC address, HOST:PORT."""
+        return f"{self.plan.host}:{self.plan.namenode.rpc}"
 
     @property
     def uri(self) -> str:
@@ -95,17 +93,17 @@ class HdfsCluster:
     @property
     def conf_folder(self) -> Path:
         """The folder with the clients' core-site.xml and hdfs-site.xml."""
-        return self.plan.folder / "conf"
+        return hdfs_daemons.conf_folder(self.plan)
 
     @property
     def daemons(self) -> tuple[str, ...]:
-        """All daemon names, the NameNode first."""
-        return (NAMENODE, *self.datanodes)
+        """All daemon names in the order of their start."""
+        return (*hdfs_daemons.helpers(self.plan), *hdfs_daemons.namenodes(self.plan), *self.datanodes)
 
     @property
     def datanodes(self) -> tuple[str, ...]:
         """The names of the DataNodes."""
-        return tuple(hdfs_settings.datanode_name(index) for index in range(len(self.plan.datanodes)))
+        return hdfs_daemons.datanodes(self.plan)
 
     def datanode_address(self, name: str) -> str:
         """Returns a DataNode's data transfer address, HOST:PORT."""
@@ -113,20 +111,12 @@ class HdfsCluster:
 
     # ---- daemons ---------------------------------------------------------------------------------------------
 
-    def _write_configuration(self) -> None:
-        _write_conf(self.conf_folder, hdfs_settings.common_settings(self.plan), "WARN")
-        for name, files in hdfs_settings.daemon_settings(self.plan).items():
-            _write_conf(self._conf(name), files, "INFO")
-
-    def _conf(self, name: str) -> Path:
-        return self.plan.folder / name / "conf"
-
     def _log(self, name: str) -> Path:
         return self.plan.folder / "logs" / f"{name}.log"
 
     def _format(self) -> None:
         arguments = ("-format", "-nonInteractive", "-clusterid", "CID-blockferry-test")
-        command = java_command(self._conf(NAMENODE), _HEAP[NAMENODE], _NAMENODE_CLASS, arguments)
+        command = hdfs_daemons.daemon_command(self.plan, NAMENODE, *arguments)
         self._log("format").parent.mkdir(parents=True, exist_ok=True)
         with self._log("format").open("wb") as log:
             done = subprocess.run(bound_to_us(command), stdout=log, stderr=log, timeout=COMMAND_S)
@@ -137,8 +127,7 @@ class HdfsCluster:
         """Starts one daemon (again, with its old data and ports); does not wait for it."""
         if name in self.children and self.children[name].alive():
             raise RuntimeError(f"{name} runs already")
-        main_class = _NAMENODE_CLASS if name == NAMENODE else _DATANODE_CLASS
-        command = java_command(self._conf(name), _HEAP.get(name, _DATANODE_HEAP), main_class, ())
+        command = hdfs_daemons.daemon_command(self.plan, name)
         self.children[name] = Child.start(name, command, self._log(name))
 
     def pid(self, name: str) -> int:
@@ -188,32 +177,42 @@ class HdfsCluster:
 
     # ---- Hadoop's own tools ----------------------------------------------------------------------------------
 
-    def java(self, main_class: str, *arguments: str, user: str | None = None) -> str:
+    def client_folder(self, name: str, settings: Mapping[str, str]) -> Path:
+        """Writes another folder of clients' site files, with settings over the cluster's own, and returns it."""
+        folder = self.plan.folder / "clients" / name
+        common = hdfs_settings.common_settings(self.plan)
+        files = hdfs_settings.divided({**common.core, **common.hdfs, **settings})
+        hdfs_daemons.write_conf(folder, files, "WARN")
+        return folder
+
+    def java(self, main_class: str, *arguments: str, user: str | None = None, conf: Path | None = None) -> str:
         """Runs a main class of Hadoop's jars as a client (about 1 s) and returns its standard output.
 
-        RuntimeError holds the output when it exits with another code than 0.
+        conf is a folder of site files (see client_folder). RuntimeError holds the output when it exits with another
+        code than 0.
         """
-        command = java_command(self.conf_folder, "256m", main_class, arguments)
-        done = subprocess.run(
-            bound_to_us(command),
-            env=self._environment(user),
+        done = self._run_java(conf or self.conf_folder, user, main_class, *arguments)
+        if done.returncode:
+            said = f"{done.stdout}{done.stderr}"[-4000:]
+            raise RuntimeError(f"{main_class} {arguments} exited with {done.returncode}: {said}")
+        return done.stdout
+
+    def _run_java(
+        self, conf: Path, user: str | None, main_class: str, *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            bound_to_us(hdfs_daemons.client_command(self.plan, conf, main_class, arguments)),
+            env=hdfs_daemons.client_environment(self.plan, user),
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=COMMAND_S,
         )
-        output = done.stdout.decode(errors="replace")
-        if done.returncode:
-            errors = done.stderr.decode(errors="replace")
-            raise RuntimeError(f"{main_class} {arguments} exited with {done.returncode}: {(output + errors)[-4000:]}")
-        return output
 
-    def _environment(self, user: str | None) -> dict[str, str]:
-        utf8 = {"LC_ALL": "C.UTF-8"}  # Java takes the coding of arguments and output from it
-        return {**os.environ, **utf8, **({"HADOOP_USER_NAME": user} if user else {})}
-
-    def shell(self, *arguments: str, user: str | None = None) -> str:
+    def shell(self, *arguments: str, user: str | None = None, conf: Path | None = None) -> str:
         """Runs FsShell: shell("-put", "a", "/a"). Not for hundreds of files: see make."""
-        return self.java("org.apache.hadoop.fs.FsShell", *arguments, user=user)
+        return self.java("org.apache.hadoop.fs.FsShell", *arguments, user=user, conf=conf)
 
     def admin(self, *arguments: str) -> str:
         """Runs DFSAdmin: admin("-safemode", "enter")."""
@@ -229,11 +228,12 @@ class HdfsCluster:
 
     def hold_open(self, path: str, size: int, seed: int) -> HeldFile:
         """Makes a file of content(seed, size), flushes it and leaves it open until the handle is closed."""
-        command = java_command(self.conf_folder, "128m", "MakeTree", ("hold", quote(path), str(size), str(seed)))
+        arguments = ("hold", quote(path), str(size), str(seed))
+        command = hdfs_daemons.client_command(self.plan, self.conf_folder, "MakeTree", arguments, "128m")
         with self._log("held").open("ab") as log:
             process = subprocess.Popen(
                 bound_to_us(command),
-                env=self._environment(None),
+                env=hdfs_daemons.client_environment(self.plan, None),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -255,8 +255,17 @@ class HdfsCluster:
 
         FileNotFoundError for a missing path, and for one with any of & < > " ' which Hadoop's fsck page cannot take.
         """
+        if self.plan.profile.kerberos:
+            return self._existing(path, self._fsck_tool(path))
         query = f"ugi={self.plan.superuser}&files=1&blocks=1&openforwrite=1&path={quote(path, safe='')}"
-        report = get_page(self.plan.namenode.http, f"/fsck?{query}")
+        return self._existing(path, get_page(self.plan.namenode.http, f"/fsck?{query}"))
+
+    def _fsck_tool(self, path: str) -> str:
+        """Returns the report by Hadoop's own tool (1 s more), which shows its ticket to the web page."""
+        tool = ("org.apache.hadoop.hdfs.tools.DFSck", path, "-files", "-blocks", "-openforwrite")
+        return self._run_java(self.conf_folder, None, *tool).stdout
+
+    def _existing(self, path: str, report: str) -> str:
         if re.search(r"^Path '.*' does not exist$", report, re.MULTILINE):
             raise FileNotFoundError(f"fsck finds no {path!r}")
         return report

@@ -13,7 +13,7 @@ from stores.hdfs.wire.hdfs_pb2 import (
     TokenProto,
 )
 from tests.support.hdfs import HdfsCluster
-from tests.support.hdfs_settings import HOST
+from tests.support.hdfs_plan import HOST
 
 # 0. BP-1-127.0.0.1-2:blk_1073741825_1001 len=511 Live_repl=2  [DatanodeInfoWithStorage[127.0.0.1:9866,DS-1,DISK], ...]
 _BLOCK = re.compile(r"^\d+\. (BP-\S+):blk_(-?\d+)_(\d+) len=(\d+) .*?\[(.*)\]$", re.MULTILINE)

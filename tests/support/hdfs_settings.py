@@ -1,16 +1,16 @@
 """PURE: the configuration files of a test cluster. Touches no disk and starts nothing.
 
-Sources: hdfs-default.xml and core-default.xml of Hadoop 3.4.2. Another profile (HA, Kerberos, encryption) is another
-function that adds its settings to `common_settings`.
+Sources: hdfs-default.xml and core-default.xml of Hadoop 3.4.2. What a profile adds has modules of its own
+(hdfs_kerberos_settings.py and the like); `common_settings` and `daemon_settings` put them together.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from xml.sax.saxutils import escape
 
-HOST = "127.0.0.1"
-NAMENODE = "namenode"
+from tests.support import hdfs_kerberos_settings
+from tests.support.hdfs_plan import HOST, ClusterPlan, datanode_name, namenode_name
+
 METRICS_PERIOD_S = 1  # how old the counters that a daemon shows may be; its default is 10 s
 
 LOG4J = """log4j.rootLogger=LEVEL,console
@@ -25,59 +25,23 @@ log4j.logger.org.eclipse.jetty=WARN
 
 
 @dataclass(frozen=True, slots=True)
-class NameNodePorts:
-    """The NameNode's ports."""
-
-    rpc: int
-    http: int
-    https: int
-
-
-@dataclass(frozen=True, slots=True)
-class DataNodePorts:
-    """One DataNode's ports: data transfer, its own RPC, web."""
-
-    transfer: int
-    ipc: int
-    http: int
-    https: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterPlan:
-    """Everything that decides a cluster's configuration. folder holds one folder per daemon, and conf for clients."""
-
-    folder: Path
-    namenode: NameNodePorts
-    datanodes: tuple[DataNodePorts, ...]
-    replication: int
-    block_size: int
-    superuser: str
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class SiteFiles:
-    """The two site files of one daemon (or of the clients)."""
+    """The site files of one daemon (or of the clients); others are further XML files by name."""
 
     core: Mapping[str, str]
     hdfs: Mapping[str, str]
-
-
-def datanode_name(index: int) -> str:
-    """Returns the name of the DataNode of that index (0, 1, ...): datanode1, datanode2, ..."""
-    return f"datanode{index + 1}"
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def _core(plan: ClusterPlan) -> dict[str, str]:
     return {
-        "fs.defaultFS": f"hdfs://{HOST}:{plan.namenode.rpc}",
+        "fs.defaultFS": f"hdfs://{plan.host}:{plan.namenode.rpc}",
         "hadoop.caller.context.enabled": "true",
         "hadoop.proxyuser.root.hosts": "*",
         "hadoop.proxyuser.root.groups": "*",
         # users whom the OS does not know would cost the NameNode a failing `id` call each
         "hadoop.user.group.static.mapping.overrides": (
-            f"dr.who=;hdfs=supergroup;{plan.superuser}=supergroup;alice=staff;bob=staff"
+            f"dr.who=;ferry=;hdfs=supergroup;{plan.superuser}=supergroup;alice=staff;bob=staff"
         ),
         # the jars bring no libhadoop: without the Java codec's name each client prints a stack trace
         "hadoop.security.crypto.codec.classes.aes.ctr.nopadding": "org.apache.hadoop.crypto.JceAesCtrCryptoCodec",
@@ -125,27 +89,41 @@ def _haste() -> dict[str, str]:
     }
 
 
-def _namenode_addresses(ports: NameNodePorts) -> dict[str, str]:
+def _namenode_addresses(plan: ClusterPlan) -> dict[str, str]:
+    ports = plan.namenode
     return {
-        "dfs.namenode.rpc-address": f"{HOST}:{ports.rpc}",
-        "dfs.namenode.http-address": f"{HOST}:{ports.http}",
-        "dfs.namenode.https-address": f"{HOST}:{ports.https}",
+        "dfs.namenode.rpc-address": f"{plan.host}:{ports.rpc}",
+        "dfs.namenode.http-address": f"{plan.host}:{ports.http}",
+        "dfs.namenode.https-address": f"{plan.host}:{ports.https}",
         "dfs.namenode.secondary.http-address": f"{HOST}:0",  # never started; its default would be 0.0.0.0
     }
 
 
+def is_hdfs_key(key: str) -> bool:
+    """Returns whether a setting belongs into hdfs-site.xml; all others go to core-site.xml."""
+    return key.startswith("dfs.")
+
+
+def _profile_settings(plan: ClusterPlan) -> dict[str, str]:
+    kerberos = plan.profile.kerberos
+    return hdfs_kerberos_settings.shared(kerberos) if kerberos else {}
+
+
 def common_settings(plan: ClusterPlan) -> SiteFiles:
-    """Returns what clients and all daemons share. plan.settings win; those that begin with dfs. go to hdfs-site."""
-    core = _core(plan)
-    hdfs = _namespace(plan) | _haste() | _namenode_addresses(plan.namenode)
-    for key, value in plan.settings.items():
-        (hdfs if key.startswith("dfs.") else core)[key] = value
-    return SiteFiles(core, hdfs)
+    """Returns what clients and all daemons share; plan.settings win."""
+    own = _core(plan) | _namespace(plan) | _haste() | _namenode_addresses(plan)
+    return divided({**own, **_profile_settings(plan), **plan.settings})
 
 
-def _namenode_own(plan: ClusterPlan) -> dict[str, str]:
+def divided(settings: Mapping[str, str]) -> SiteFiles:
+    """Returns settings by the file that they belong into."""
+    core = {key: value for key, value in settings.items() if not is_hdfs_key(key)}
+    return SiteFiles(core, {key: value for key, value in settings.items() if is_hdfs_key(key)})
+
+
+def _namenode_own(plan: ClusterPlan, index: int) -> dict[str, str]:
     binds = {f"dfs.namenode.{kind}-bind-host": HOST for kind in ("rpc", "http", "https")}
-    return {"dfs.namenode.name.dir": f"file://{plan.folder / NAMENODE / 'name'}", **binds}
+    return {"dfs.namenode.name.dir": f"file://{plan.folder / namenode_name(index) / 'name'}", **binds}
 
 
 def _datanode_own(plan: ClusterPlan, index: int) -> dict[str, str]:
@@ -162,7 +140,7 @@ def _datanode_own(plan: ClusterPlan, index: int) -> dict[str, str]:
 def daemon_settings(plan: ClusterPlan) -> Mapping[str, SiteFiles]:
     """Returns the site files of each daemon by its name."""
     shared = common_settings(plan)
-    own = {NAMENODE: _namenode_own(plan)}
+    own = {namenode_name(index): _namenode_own(plan, index) for index in range(len(plan.ports.namenodes))}
     own |= {datanode_name(index): _datanode_own(plan, index) for index in range(len(plan.datanodes))}
     return {
         name: SiteFiles({**shared.core, "hadoop.tmp.dir": str(plan.folder / name / "tmp")}, {**shared.hdfs, **settings})

@@ -1,0 +1,74 @@
+"""The kinds of HDFS in the test bed: Hadoop's own tools prove that each is what its profile says."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.hdfs import HdfsCluster
+from tests.support.kdc import Kdc
+from tests.support.tree import FileSpec
+
+_SIZE = 1_500_000
+_SECRET = 0o400
+
+
+@pytest.fixture
+def alices_file(kerberos_hdfs: HdfsCluster, folder_name: str) -> str:
+    path = f"{folder_name}/f"
+    kerberos_hdfs.make([FileSpec(path, size=_SIZE, seed=1, owner="alice", mode=_SECRET)])
+    return path
+
+
+def _length(cluster: HdfsCluster, path: str, target: Path, conf: Path | None = None) -> int:
+    cluster.shell("-get", path, str(target), user="alice", conf=conf)
+    return target.stat().st_size
+
+
+def test_kerberos_lets_in_whom_the_keytab_names_and_nobody_without(
+    kerberos_hdfs: HdfsCluster, alices_file: str, tmp_path: Path
+) -> None:
+    assert _length(kerberos_hdfs, alices_file, tmp_path / "f") == _SIZE
+    assert len(kerberos_hdfs.block_names(alices_file)) == 2
+    with pytest.raises(RuntimeError, match="Permission denied: user=bob"):
+        kerberos_hdfs.shell("-cat", alices_file, user="bob")
+    with pytest.raises(RuntimeError, match="Client cannot authenticate via"):
+        kerberos_hdfs.shell("-cat", alices_file, user="")
+
+
+@pytest.mark.parametrize(("rpc", "transfer"), [("integrity", "privacy"), ("privacy", "integrity")])
+def test_a_kerberos_cluster_gives_the_protection_that_a_client_asks_for(
+    kerberos_hdfs: HdfsCluster, alices_file: str, tmp_path: Path, rpc: str, transfer: str
+) -> None:
+    wanted = {"hadoop.rpc.protection": rpc, "dfs.data.transfer.protection": transfer}
+    conf = kerberos_hdfs.client_folder(f"{rpc}-{transfer}", wanted)
+    assert _length(kerberos_hdfs, alices_file, tmp_path / "f", conf) == _SIZE
+
+
+def test_a_cluster_refuses_another_protection_and_a_ticket_of_another_realm(
+    other_kerberos_hdfs: HdfsCluster, kerberos_hdfs: HdfsCluster
+) -> None:
+    privacy = other_kerberos_hdfs.client_folder("privacy", {"hadoop.rpc.protection": "privacy"})
+    with pytest.raises(RuntimeError, match="No common protection layer between client and server"):
+        other_kerberos_hdfs.shell("-ls", "/", user="alice", conf=privacy)
+    foreign = ("-Dfs.defaultFS=" + other_kerberos_hdfs.uri, "-ls", "/")
+    with pytest.raises(RuntimeError):
+        kerberos_hdfs.shell(*foreign, user="alice")
+    assert other_kerberos_hdfs.shell("-ls", "/", user="alice") == ""
+
+
+def test_a_cluster_with_encrypted_transfer_says_so_and_serves_its_clients(
+    encrypted_hdfs: HdfsCluster, folder_name: str, tmp_path: Path
+) -> None:
+    encrypted_hdfs.make([FileSpec(f"{folder_name}/f", size=_SIZE, seed=1, owner="alice", mode=_SECRET)])
+    assert _length(encrypted_hdfs, f"{folder_name}/f", tmp_path / "f") == _SIZE
+    log = (encrypted_hdfs.plan.folder / "logs" / "datanode1.log").read_text()
+    assert "does not require encrypted" not in log
+
+
+def test_a_wrong_keytab_and_an_expired_ticket_are_refused(kdc: Kdc, tmp_path: Path) -> None:
+    environment = kdc.realm.client_environment(kdc.kinit("alice", tmp_path / "cache", "-l", "60s"))
+    assert "alice@ALPHA.TEST" in subprocess.run(["klist"], env=environment, capture_output=True, text=True).stdout
+    wrong = ["kinit", "-kt", str(kdc.wrong_keytab("alice")), "alice"]
+    refused = subprocess.run(wrong, env=environment, capture_output=True, text=True)
+    assert "Preauthentication failed" in refused.stderr
