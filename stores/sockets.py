@@ -6,15 +6,19 @@ import socket
 import struct
 
 
-def set_kernel_limits(connected: socket.socket, wait_s: float) -> None:
-    """Lets a socket block, with the kernel's limits of time: after `wait_s` a call raises BlockingIOError.
+def set_kernel_limits(connected: socket.socket, wait_s: float, receive_s: float | None = None) -> None:
+    """Lets a socket block, with the kernel's limits of time: after `wait_s` a call raises BlockingIOError; one that
+    receives, after `receive_s` if given.
 
     A limit of Python makes the socket non-blocking: each call then asks first whether it may, and MSG_WAITALL is void.
     """
     connected.settimeout(None)
-    limit = struct.pack("ll", int(wait_s), int(wait_s % 1 * 1_000_000))
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(wait_s if receive_s is None else receive_s))
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(wait_s))
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
 def is_stale(idle: socket.socket) -> bool:

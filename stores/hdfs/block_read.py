@@ -134,7 +134,7 @@ class _Batches:
             pieces.append(memoryview(self._trailer))
         try:
             self._peer.receive_into(pieces)
-        except BlockingIOError:
+        except TimeoutError:
             # Waiting for bytes that never come may mean that the prediction is wrong: see what has come.
             whole_packets = self._peer.arrived_bytes // (layout.row_bytes + layout.packet_bytes)
             self._check_headers(window, first, first + whole_packets)

@@ -6,15 +6,19 @@ Never chooses among replicas and never retries, but for a pooled connection that
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from blockferry.errors import BlockferryError
 from stores.checksum import Algorithm
+from stores.hdfs.addresses import Address, shown
 from stores.hdfs.block_read import UnpredictedPacketError
-from stores.hdfs.peer import Address, Connect, IdlePeers, Peer
+from stores.hdfs.peer import BrokenOffError, Connect, IdlePeers, Peer
 from stores.hdfs.replica import Replica
+from stores.hdfs.stopwatch import Limit, SlowError, Stopwatch, WaitedEnoughError
 from stores.hdfs.transfer import (
     CRC_TYPE_NULL,
     BlockSums,
@@ -35,6 +39,7 @@ class Datanodes:
     """The DataNodes of a cluster. Thread safe: each call has a connection of its own; at most 4 per DataNode stay idle.
 
     Memory beside the caller's view: about 70 KiB a call (130 KiB with packets of 4 KiB), and two chunks.
+    A call without a `limit` ends when nothing has come for `timeout_s`, however slowly bytes come.
     """
 
     def __init__(self, client_name: str, timeout_s: float = 60.0, connect: Connect | None = None) -> None:
@@ -42,13 +47,12 @@ class Datanodes:
 
         Args:
             client_name: who reads, for the DataNodes' logs.
-            timeout_s: for connecting, and for each time that nothing moves; a DataNode that hangs in the middle is
-                given up after at most twice as long.
-            connect: gives a connected socket for a host and a port, with SASL done if need be.
+            timeout_s: for connecting, and for each time that nothing moves.
+            connect: gives a connected socket for a host, a port and a time limit, with SASL done if need be.
         """
         self._client_name = client_name
         self._timeout_s = timeout_s
-        self._connect = connect or self._connect_plainly
+        self._connect = connect or _connect_plainly
         self._idle = IdlePeers()
 
     def close(self) -> None:
@@ -63,6 +67,7 @@ class Datanodes:
         view: memoryview,
         algorithm: Algorithm | None,
         allow_unproven: bool = False,
+        limit: Limit | None = None,
     ) -> DatanodeRead:
         """Fills `view` (writable contiguous bytes) with the block's bytes from `offset` on, and verifies them.
 
@@ -73,79 +78,109 @@ class Datanodes:
             algorithm: of the checksum that is returned; None: the stored one, CRC32C where none is stored. Where it is
                 not the stored one, the bytes are hashed twice.
             allow_unproven: also read from a replica that has no sums.
+            limit: how long it may take.
 
         Raises:
-            BlockferryError: CHECKSUM_MISMATCH, SOURCE_UNVERIFIED, REPLICA_MISSING, TOKEN_REFUSED: try another replica;
-                DATANODE_UNAVAILABLE.
+            BlockferryError: CHECKSUM_MISMATCH, SOURCE_UNVERIFIED, REPLICA_MISSING, REPLICA_UNREADABLE, TOKEN_REFUSED:
+                it is about this replica; DATANODE_UNAVAILABLE, DATANODE_SLOW: it is about the DataNode.
         """
         wish = Wish(_replica(address, block), block, offset, view, algorithm, allow_unproven)
         read = partial(read_block, wish=wish, client_name=self._client_name)
+        call = _Call(address, wish.replica, offset, len(view), limit or Limit(self._timeout_s))
         try:
-            return self._talk(address, wish.replica, offset, partial(read, predictable=True))
+            return self._talk(call, partial(read, predictable=True))
         except UnpredictedPacketError:
-            return self._talk(address, wish.replica, offset, partial(read, predictable=False))
+            return self._talk(call, partial(read, predictable=False))
 
     def block_sums(
-        self, address: Address, block: LocatedBlockProto, size_bytes: int, stripe_bytes: int = 0
+        self,
+        address: Address,
+        block: LocatedBlockProto,
+        size_bytes: int,
+        stripe_bytes: int = 0,
+        limit: Limit | None = None,
     ) -> BlockSums:
         """Returns the sums of the first `size_bytes` of a block, and of its stripes if `stripe_bytes` is positive. The
         DataNode combines what it stores (0.21 CPU s/GiB there); a stripe must be a multiple of `bytes_per_crc`.
 
         Raises:
-            BlockferryError: REPLICA_MISSING, TOKEN_REFUSED, DATANODE_UNAVAILABLE.
+            BlockferryError: REPLICA_MISSING, REPLICA_UNREADABLE, TOKEN_REFUSED; DATANODE_UNAVAILABLE, DATANODE_SLOW.
         """
-        replica = _replica(address, block)
+        replica, limit = _replica(address, block), limit or Limit(self._timeout_s)
         ask = partial(stored_sums, replica=replica, block=block, size_bytes=size_bytes, stripe_bytes=stripe_bytes)
         try:
             if size_bytes:
-                return self._talk(address, replica, 0, ask)
+                return self._talk(_Call(address, replica, 0, 0, limit), ask)
         except BlockferryError as error:
-            if error.reason != "DATANODE_UNAVAILABLE":
+            if error.reason != "DATANODE_UNAVAILABLE" or isinstance(error.__cause__, TimeoutError):
                 raise
             failure = error
         # On NULL sums and on stripes that cut a chunk the DataNode just drops the connection: see which it was.
-        kind = self.read(address, block, 0, memoryview(bytearray()), Algorithm.CRC32C, allow_unproven=True)
+        nothing = memoryview(bytearray())
+        kind = self.read(address, block, 0, nothing, Algorithm.CRC32C, allow_unproven=True, limit=limit)
         if kind.crc_type == CRC_TYPE_NULL or not size_bytes:
             return BlockSums(kind.crc_type, kind.bytes_per_crc, 0 if kind.proven else None, ())
         if stripe_bytes % kind.bytes_per_crc:
-            return self.block_sums(address, block, size_bytes)
+            return self.block_sums(address, block, size_bytes, limit=limit)
         raise failure
 
-    def _connect_plainly(self, host: str, port: int) -> socket.socket:
-        return socket.create_connection((host, port), self._timeout_s)
-
-    def _talk(self, address: Address, replica: Replica, offset: int, operation: Callable[[Peer], T]) -> T:
+    def _talk(self, call: _Call, operation: Callable[[Peer], T]) -> T:
         """Runs an operation over an idle connection or a new one. One that the DataNode had closed meanwhile, which
         shows when the operation begins, is replaced once."""
         try:
-            if peer := self._idle.take(address):
+            if peer := self._idle.take(call.address):
                 try:
-                    return self._operate(peer, operation)
+                    return self._operate(peer, call, operation)
                 except (ConnectionError, EOFError):
                     if peer.answered:
                         raise
-            return self._operate(Peer(address, self._connect(*address), self._timeout_s), operation)
+            connected = self._connect(*call.address, min(call.limit.connect_s, self._timeout_s))
+            return self._operate(Peer(call.address, connected, self._timeout_s), call, operation)
         except (OSError, EOFError) as error:
-            raise _unavailable(replica, offset, error, self._timeout_s) from error
+            raise call.failure(error) from error
 
-    def _operate(self, peer: Peer, operation: Callable[[Peer], T]) -> T:
+    def _operate(self, peer: Peer, call: _Call, operation: Callable[[Peer], T]) -> T:
+        peer.stopwatch = Stopwatch(call.limit, call.size_bytes, time.monotonic)
         with peer:
             result = operation(peer)
         self._idle.give(peer)
         return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Whom an operation goes to, what it is about, and how long it may take."""
+
+    address: Address
+    replica: Replica
+    offset: int
+    size_bytes: int
+    limit: Limit
+
+    def failure(self, cause: Exception) -> BlockferryError:
+        """Returns the error for what the connection raised."""
+        match cause:
+            case SlowError():
+                reason, what = "DATANODE_SLOW", str(cause)
+            case BrokenOffError():  # of a replica that was cut short too, so it says nothing about the DataNode
+                reason, what = "REPLICA_UNREADABLE", f"it broke off in the middle ({cause})"
+            case TimeoutError() if not isinstance(cause, WaitedEnoughError):
+                reason, what = "DATANODE_UNAVAILABLE", f"no connection within {self.limit.connect_s:g} s"
+            case _:
+                reason, what = "DATANODE_UNAVAILABLE", str(cause) or type(cause).__name__
+        replica = self.replica
+        return replica.failure(
+            reason,
+            f"the DataNode {replica.host} did not serve block {replica.block_id}: {what}. Read another replica, or "
+            "start the DataNode again.",
+            self.offset,
+            retryable=True,
+        )
+
+
 def _replica(address: Address, block: LocatedBlockProto) -> Replica:
-    return Replica(block.b.blockId, f"{address[0]}:{address[1]}")
+    return Replica(block.b.blockId, shown(address))
 
 
-def _unavailable(replica: Replica, offset: int, cause: Exception, timeout_s: float) -> BlockferryError:
-    timed_out = isinstance(cause, (BlockingIOError, TimeoutError))
-    what = f"nothing came or went for {timeout_s:g} s" if timed_out else str(cause) or type(cause).__name__
-    return replica.failure(
-        "DATANODE_UNAVAILABLE",
-        f"the DataNode {replica.host} did not serve block {replica.block_id}: {what}. Read another replica, or start "
-        "the DataNode again.",
-        offset,
-        retryable=True,
-    )
+def _connect_plainly(host: str, port: int, timeout_s: float) -> socket.socket:
+    return socket.create_connection((host, port), timeout_s)

@@ -25,7 +25,15 @@ DEAD_FOR_S = 30.0
 
 # What one replica's failure is called. Everything else is about the file, and ends the search.
 _OF_A_REPLICA = frozenset(
-    {"CHECKSUM_MISMATCH", "REPLICA_MISSING", "TOKEN_REFUSED", "DATANODE_UNAVAILABLE", "SOURCE_UNVERIFIED"}
+    {
+        "CHECKSUM_MISMATCH",
+        "DATANODE_SLOW",
+        "DATANODE_UNAVAILABLE",
+        "REPLICA_MISSING",
+        "REPLICA_UNREADABLE",
+        "SOURCE_UNVERIFIED",
+        "TOKEN_REFUSED",
+    }
 )
 
 

@@ -8,14 +8,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+from stores.hdfs.addresses import Address
+from stores.hdfs.stopwatch import TICK_S, Limit, Stopwatch
 from stores.sockets import is_stale, set_kernel_limits
 
-Address = tuple[str, int]
-Connect = Callable[[str, int], socket.socket]
+# Gives a connected socket for a host and a port within so many seconds.
+Connect = Callable[[str, int, float], socket.socket]
+
+
+class BrokenOffError(EOFError):
+    """The connection ended after the DataNode had begun to answer."""
 
 
 class Peer:
@@ -27,14 +34,16 @@ class Peer:
         address: whom it leads to.
         answered: the DataNode has sent something since the operation began.
         arrived_bytes: what the last call of `receive_into` has received, also when it raised.
+        stopwatch: of the operation; without one of its own, silence ends it after the time limit of the connection.
     """
 
     def __init__(self, address: Address, connection: socket.socket, timeout_s: float) -> None:
         self.address = address
         self.answered = False
         self.arrived_bytes = 0
+        self.stopwatch = Stopwatch(Limit(timeout_s), 0, time.monotonic)
         self._socket = connection
-        set_kernel_limits(connection, timeout_s)
+        set_kernel_limits(connection, timeout_s, min(timeout_s, TICK_S))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:
@@ -64,18 +73,33 @@ class Peer:
         """Fills all pieces in order, as a rule by one system call. At most 1024 pieces (IOV_MAX), none empty.
 
         Raises:
-            EOFError: the DataNode closed the connection.
-            BlockingIOError: the time limit passed.
+            EOFError: the DataNode closed the connection; BrokenOffError after it had begun to answer.
+            WaitedEnoughError: the stopwatch says so.
             OSError: the connection broke.
         """
         self.arrived_bytes = 0
         while pieces:
-            count = self._socket.recvmsg_into(pieces, 0, socket.MSG_WAITALL)[0]
-            if not count:
-                raise EOFError("the DataNode closed the connection")
+            count = self._receive_some(pieces)
             self.answered = True
             self.arrived_bytes += count
+            self.stopwatch.arrived(count)
             pieces = _behind(pieces, count)
+
+    def _receive_some(self, pieces: Sequence[memoryview]) -> int:
+        """Returns how many bytes have come: less than wanted when nothing more came for a tick."""
+        while True:
+            try:
+                count = self._socket.recvmsg_into(pieces, 0, socket.MSG_WAITALL)[0]
+            except BlockingIOError:
+                self.stopwatch.waited()
+            except ConnectionError as error:
+                if self.answered:
+                    raise BrokenOffError(str(error)) from error
+                raise
+            else:
+                if count:
+                    return count
+                raise (BrokenOffError if self.answered else EOFError)("the DataNode closed the connection")
 
     def receive_message(self) -> bytes:
         """Returns the body of a delimited message."""
