@@ -12,16 +12,15 @@ from stores.hdfs.failover import transfer_address
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.wire.hdfs_pb2 import DatanodeInfoProto
 from stores.hdfs.wire.listing_pb2 import ListedAnswerProto
-from stores.location import HdfsLocation
 
 _CONNECT_TIMEOUT_S = 5.0
 _SHOWN_LIVE = "Check the DataNodes' processes and the NameNode's page of DataNodes."
 
 
-def check_location(location: HdfsLocation, namenode: NameNodeClient) -> tuple[Check, ...]:
+def check_location(root: str, namenode: NameNodeClient) -> tuple[Check, ...]:
     """Returns the steps that were tried; the first of NameNode, root and list that fails ends the way."""
     checks = [_resolution(host) for host, _ in namenode.addresses]
-    root = location.root or "/"
+    root = root or "/"
     steps: tuple[tuple[str, Callable[[], str]], ...] = (
         ("namenode", lambda: _namenode(namenode)),
         ("root", lambda: _root(namenode, root)),

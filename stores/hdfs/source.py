@@ -13,6 +13,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.base import Check, ClaimProbe, Extent, RangeRead, Stat
 from stores.checksum import Algorithm, Checksum
 from stores.hdfs import entries
+from stores.hdfs.cluster import resolve
 from stores.hdfs.datanode import Datanodes
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.lookahead import PagesAhead
@@ -29,17 +30,26 @@ class HdfsSource:
     Memory: a listing holds what `lookahead` says; a read holds nothing but its connection.
     """
 
-    def __init__(self, location: HdfsLocation, timeout_s: float = 60.0) -> None:
-        """Opens nothing yet. `timeout_s` is for each call, and for each time that a DataNode sends nothing.
+    def __init__(self, location: HdfsLocation, timeout_s: float | None = None) -> None:
+        """Reads the location's site files, if it has any, and opens no connection yet.
+
+        Args:
+            location: where.
+            timeout_s: for each call, and for each time that a DataNode sends nothing. None: what the site files say,
+                else 60.
 
         Raises:
-            BlockferryError: INVALID_NAMENODE.
+            BlockferryError: those of `cluster.resolve`.
         """
         self.location = location
-        self._root = location.root.rstrip("/")
+        self.cluster = resolve(location)
+        limits = self.cluster.limits
+        self._root = self.cluster.root
         self._is_file: bool | None = None
-        self._namenode = NameNodeClient(location.namenodes, location.user or getpass.getuser(), timeout_s)
-        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", timeout_s)
+        self._namenode = NameNodeClient(
+            self.cluster.namenodes, location.user or getpass.getuser(), timeout_s or limits.call_s
+        )
+        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", timeout_s or limits.datanode_s)
         self._reader = FileReader(self._datanodes, Layouts(self._ask_layout), self._namenode.report_bad_blocks)
 
     def close(self) -> None:
@@ -101,7 +111,7 @@ class HdfsSource:
 
     def checks(self, write: bool) -> tuple[Check, ...]:
         """See `Prober.checks`. A source is not written to, whatever `write` says."""
-        return check_location(self.location, self._namenode)
+        return check_location(self._root, self._namenode)
 
     def probe_claims(self) -> ClaimProbe:
         """A source takes no claims."""
@@ -132,5 +142,5 @@ class HdfsSource:
             f"{self.location.uri} does not exist. Check the path, and that the NameNode is that of the right cluster.",
             whose=Whose.CALLER,
             path=self._root or "/",
-            host=",".join(self.location.namenodes),
+            host=",".join(self.cluster.namenodes),
         )
