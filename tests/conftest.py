@@ -60,6 +60,17 @@ def other_kerberos_hdfs(other_kdc: Kdc, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
+def erasure_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """One NameNode and five DataNodes; what is made below /rs is RS-3-2-1024k, below /xor XOR-2-1-1024k."""
+    folders = {"/rs": "RS-3-2-1024k", "/xor": "XOR-2-1-1024k"}
+    profile = Profile(erasure_policies=tuple(folders.values()))
+    with HdfsCluster.start(tmp_path_factory.mktemp("erasure-hdfs"), datanode_count=5, profile=profile) as cluster:
+        for folder, policy in folders.items():
+            cluster.make_erasure_folder(folder, policy)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
     """SeaweedFS over http: verifies claims."""
     with SeaweedServer.start(tmp_path_factory.mktemp("seaweed")) as server:

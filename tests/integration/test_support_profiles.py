@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.content import content
 from tests.support.hdfs import HdfsCluster
 from tests.support.kdc import Kdc
 from tests.support.tree import FileSpec
@@ -72,3 +73,15 @@ def test_a_wrong_keytab_and_an_expired_ticket_are_refused(kdc: Kdc, tmp_path: Pa
     wrong = ["kinit", "-kt", str(kdc.wrong_keytab("alice")), "alice"]
     refused = subprocess.run(wrong, env=environment, capture_output=True, text=True)
     assert "Preauthentication failed" in refused.stderr
+
+
+@pytest.mark.parametrize(("folder", "policy", "cells"), [("/rs", "RS-3-2-1024k", 5), ("/xor", "XOR-2-1-1024k", 3)])
+def test_a_file_below_an_erasure_folder_is_striped(
+    erasure_hdfs: HdfsCluster, folder_name: str, tmp_path: Path, folder: str, policy: str, cells: int
+) -> None:
+    path = f"{folder}{folder_name}/f"
+    erasure_hdfs.make([FileSpec(path, size=4_000_000, seed=2)])
+    assert erasure_hdfs.erasure("-getPolicy", "-path", path).strip() == policy
+    assert f"Live_repl={cells}" in erasure_hdfs.fsck(path)
+    erasure_hdfs.shell("-get", path, str(tmp_path / "f"))
+    assert (tmp_path / "f").read_bytes() == content(2, 4_000_000)

@@ -33,6 +33,7 @@ from tests.support.kdc import SUPERUSER
 from tests.support.ports import free_ports
 from tests.support.processes import Child, bound_to_us, tail, wait_for
 from tests.support.tree import FileSpec, description
+from tests.support.tree import folder as tree_folder
 
 _MAKE_THREADS = 16
 
@@ -65,6 +66,8 @@ class HdfsCluster:
             for name in cluster.daemons:
                 cluster.start_daemon(name)
             cluster.wait_ready()
+            for policy in profile.erasure_policies:
+                cluster.erasure("-enablePolicy", "-policy", policy)
         except BaseException:
             cluster.stop()
             raise
@@ -217,6 +220,15 @@ class HdfsCluster:
     def admin(self, *arguments: str) -> str:
         """Runs DFSAdmin: admin("-safemode", "enter")."""
         return self.java("org.apache.hadoop.hdfs.tools.DFSAdmin", *arguments)
+
+    def erasure(self, *arguments: str) -> str:
+        """Runs ECAdmin: erasure("-getPolicy", "-path", "/f")."""
+        return self.java("org.apache.hadoop.hdfs.tools.ECAdmin", *arguments)
+
+    def make_erasure_folder(self, path: str, policy: str) -> None:
+        """Makes a folder whose files are erasure coded, such as by RS-3-2-1024k (2 s; one for many tests will do)."""
+        self.make([tree_folder(path)])
+        self.erasure("-setPolicy", "-path", path, "-policy", policy)
 
     # ---- files -----------------------------------------------------------------------------------------------
 
