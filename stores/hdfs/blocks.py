@@ -10,7 +10,12 @@ from hashlib import blake2b
 from google.protobuf.message import DecodeError
 
 from stores.base import Extent
-from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto, LocatedBlocksProto
+from stores.hdfs.wire.hdfs_pb2 import (
+    ErasureCodingPolicyProto,
+    FileEncryptionInfoProto,
+    LocatedBlockProto,
+    LocatedBlocksProto,
+)
 from stores.hdfs.wire.listing_pb2 import LayoutIdentityProto
 
 _VERSION_BYTES = 8
@@ -41,10 +46,25 @@ class BlockSlice:
     size: int
 
 
-def blocks_of(layout: bytes, size_bytes: int) -> tuple[FileBlock, ...]:
-    """Returns the blocks that hold the first `size_bytes` of a file, in order.
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """What one answer of the NameNode says of a file's content.
 
-    The last one of a file that is still written comes with what the NameNode knows of its length.
+    Attributes:
+        blocks: in order.
+        encryption: of a file in an encryption zone: its blocks hold ciphertext.
+        erasure_coding: of a striped file: its blocks are block groups.
+    """
+
+    blocks: tuple[FileBlock, ...]
+    encryption: FileEncryptionInfoProto | None = None
+    erasure_coding: ErasureCodingPolicyProto | None = None
+
+
+def layout_of(layout: bytes, size_bytes: int) -> FileLayout:
+    """Returns what a serialised LocatedBlocksProto says of the first `size_bytes` of a file.
+
+    The last block of a file that is still written comes with what the NameNode knows of its length.
 
     Raises:
         ValueError: `layout` is no LocatedBlocksProto, or its blocks do not cover the size without a gap.
@@ -53,6 +73,19 @@ def blocks_of(layout: bytes, size_bytes: int) -> tuple[FileBlock, ...]:
         proto = LocatedBlocksProto.FromString(layout)
     except DecodeError as error:
         raise ValueError(f"not a LocatedBlocksProto: {error}") from error
+    return FileLayout(
+        _covering(proto, size_bytes),
+        proto.fileEncryptionInfo if proto.HasField("fileEncryptionInfo") else None,
+        proto.ecPolicy if proto.HasField("ecPolicy") else None,
+    )
+
+
+def blocks_of(layout: bytes, size_bytes: int) -> tuple[FileBlock, ...]:
+    """Returns the blocks that hold the first `size_bytes` of a file, in order; see `layout_of`."""
+    return layout_of(layout, size_bytes).blocks
+
+
+def _covering(proto: LocatedBlocksProto, size_bytes: int) -> tuple[FileBlock, ...]:
     blocks: list[FileBlock] = []
     end = 0
     for block in _all_blocks(proto):

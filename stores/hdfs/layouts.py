@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from blockferry.errors import BlockferryError, Whose
 from stores.base import Stat
-from stores.hdfs.blocks import FileBlock, blocks_of
+from stores.hdfs.blocks import FileBlock, FileLayout, layout_of
 
 KEPT_COUNT = 64
 
@@ -26,10 +26,14 @@ class Layouts:
     def __init__(self, ask: AskLayout) -> None:
         self._ask = ask
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str, int], tuple[FileBlock, ...]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str, int], FileLayout] = OrderedDict()
 
     def blocks(self, file: Stat) -> tuple[FileBlock, ...]:
-        """Returns the file's blocks in order; asks the NameNode if the file comes without a layout.
+        """Returns the file's blocks in order; see `layout`."""
+        return self.layout(file).blocks
+
+    def layout(self, file: Stat) -> FileLayout:
+        """Returns the file's blocks, and how they hold its content; asks the NameNode if the file comes without.
 
         Raises:
             BlockferryError: SOURCE_CHANGED when the file is gone, or is not as long any more.
@@ -40,8 +44,8 @@ class Layouts:
                 return kept
         return self._keep(file, file.layout) if file.layout else self.renew(file)
 
-    def renew(self, file: Stat) -> tuple[FileBlock, ...]:
-        """Returns the file's blocks as the NameNode knows them now, with fresh tokens.
+    def renew(self, file: Stat) -> FileLayout:
+        """Returns the file's layout as the NameNode knows it now, with fresh tokens.
 
         Raises:
             BlockferryError: SOURCE_CHANGED.
@@ -62,7 +66,7 @@ class Layouts:
         Raises:
             BlockferryError: SOURCE_CHANGED when there is another block now, or another generation of it.
         """
-        for now in self.renew(file):
+        for now in self.renew(file).blocks:
             if now.extent.offset == block.extent.offset:
                 if (now.block_id, now.generation) == (block.block_id, block.generation):
                     return now
@@ -71,16 +75,16 @@ class Layouts:
                 raise _changed(file, f"has {found} at {block.extent.offset}, no longer {expected}")
         raise _changed(file, f"has no block at {block.extent.offset} any more")
 
-    def _keep(self, file: Stat, layout: bytes) -> tuple[FileBlock, ...]:
+    def _keep(self, file: Stat, layout: bytes) -> FileLayout:
         try:
-            blocks = blocks_of(layout, file.size_bytes)
+            found = layout_of(layout, file.size_bytes)
         except ValueError as error:
             raise _changed(file, f"is not as it was ({error})") from error
         with self._lock:
-            self._kept[_key(file)] = blocks
+            self._kept[_key(file)] = found
             while len(self._kept) > KEPT_COUNT:
                 self._kept.popitem(last=False)
-        return blocks
+        return found
 
 
 def _key(file: Stat) -> tuple[str, str, int]:

@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores.base import Extent
-from stores.hdfs.blocks import blocks_of, identity, slices
-from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto, LocatedBlocksProto
+from stores.hdfs.blocks import blocks_of, identity, layout_of, slices
+from stores.hdfs.wire.hdfs_pb2 import (
+    ErasureCodingPolicyProto,
+    FileEncryptionInfoProto,
+    LocatedBlockProto,
+    LocatedBlocksProto,
+)
 
 SIZES = st.lists(st.integers(1, 50), max_size=8)
 
@@ -131,3 +136,20 @@ def test_an_open_file_has_one_version_however_its_last_block_is_given() -> None:
     within.blocks.append(within.lastBlock)
     assert identity(1, 11, apart)[0] == identity(1, 11, within.SerializeToString())[0]
     assert [block.extent for block in blocks_of(apart, 8)] == [Extent(0, 5), Extent(5, 3)]
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_how_the_blocks_hold_the_content_is_kept_with_them(is_open: bool) -> None:
+    plain = layout([5, 6], is_open=is_open)
+    assert (layout_of(plain, 11).encryption, layout_of(plain, 11).erasure_coding) == (None, None)
+    proto = LocatedBlocksProto.FromString(plain)
+    encryption = FileEncryptionInfoProto(
+        suite=2, cryptoProtocolVersion=2, key=b"k" * 16, iv=b"i" * 16, keyName="k1", ezKeyVersionName="k1@0"
+    )
+    proto.fileEncryptionInfo.CopyFrom(encryption)
+    proto.ecPolicy.CopyFrom(ErasureCodingPolicyProto(id=2, cellSize=1024))
+    version, _, short = identity(7, 11, proto.SerializeToString())
+    found = layout_of(short, 11)
+    assert (found.encryption, found.erasure_coding) == (encryption, proto.ecPolicy)
+    assert found.blocks == blocks_of(plain, 11)
+    assert version == identity(7, 11, plain)[0]  # another key version after a re-encryption is the same content
