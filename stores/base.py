@@ -18,6 +18,10 @@ from typing import Protocol
 
 from stores.checksum import Algorithm, Checksum
 
+# A change in the same second as the one before has the same LastModified. So an object was seen late enough when the
+# store's clock had left that second; half a second more for the clocks of a store's several machines.
+SETTLED_MS = 1_500
+
 
 class Kind(StrEnum):
     """What an entry is."""
@@ -32,8 +36,20 @@ class Condition(StrEnum):
 
     PLAIN = "PLAIN"
     OPEN = "OPEN"  # somebody is writing it: its size is what the store knows now
-    ENCRYPTED = "ENCRYPTED"  # in an encryption zone: the store would give ciphertext
+    ENCRYPTED = "ENCRYPTED"  # in an encryption zone: its blocks hold ciphertext (also if it is erasure-coded)
+    OPEN_ENCRYPTED = "OPEN_ENCRYPTED"  # both
     ERASURE_CODED = "ERASURE_CODED"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody is writing the file."""
+        return self is Condition.OPEN or self is Condition.OPEN_ENCRYPTED
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the file's blocks hold ciphertext."""
+        return self is Condition.ENCRYPTED or self is Condition.OPEN_ENCRYPTED
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,7 @@ class Stat:
         checksum: what the store itself keeps for the whole content. None in listings.
         keeps_attributes: False where a sink can keep no attributes for this entry, whatever is sent along (SeaweedFS
             drops those of folders): then their absence is no difference and no failure.
+        seen_ms: when a sink told this, by its own clock; 0: not known. No part of what is compared.
     """
 
     path: str
@@ -76,6 +93,12 @@ class Stat:
     condition: Condition = Condition.PLAIN
     checksum: Checksum | None = None
     keeps_attributes: bool = True
+    seen_ms: int = field(default=0, compare=False)
+
+    @property
+    def settled(self) -> bool:
+        """Whether any change after this was seen shows another LastModified, which counts whole seconds."""
+        return self.seen_ms - self.mtime_ms // 1000 * 1000 >= SETTLED_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +133,17 @@ class Lister(Protocol):
 
         Raises:
             BlockferryError: LIST_FAILED, ACCESS_DENIED, NOT_FOUND, UNAVAILABLE. Never ends early without an error.
+        """
+        ...
+
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """Yields what lies directly in a folder, in pages of about 1,000 entries, one request each, beginning with the
+        entry that follows the path `after` in the store's own order, which may not be key order. `folder` is empty (the
+        root) or ends with a slash. Subfolders may be left out. For many stats at once: an entry is as `stat` tells it,
+        but without stored checksum and, at a sink, without attributes.
+
+        Raises:
+            BlockferryError: as `list_tree`.
         """
         ...
 

@@ -130,6 +130,11 @@ class FaultySource:
         """See `stores.base.Lister.list_tree`."""
         return _interrupted(self._script.faults("list_tree", after), self._store.list_tree(after), "list_tree", after)
 
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """See `stores.base.Lister.list_folder`."""
+        pages = self._store.list_folder(folder, after)
+        return _interrupted(self._script.faults("list_folder", folder), pages, "list_folder", folder)
+
     def stat(self, path: str) -> Stat | None:
         """See `stores.base.Lister.stat`."""
         return _struck(self._script.faults("stat", path), lambda: self._store.stat(path), path)
@@ -184,6 +189,11 @@ class FaultySink:
     def list_tree(self, after: str = "") -> Iterator[Stat]:
         """See `stores.base.Lister.list_tree`."""
         return _interrupted(self._script.faults("list_tree", after), self._store.list_tree(after), "list_tree", after)
+
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """See `stores.base.Lister.list_folder`."""
+        pages = self._store.list_folder(folder, after)
+        return _interrupted(self._script.faults("list_folder", folder), pages, "list_folder", folder)
 
     def stat(self, path: str) -> Stat | None:
         """See `stores.base.Lister.stat`."""

@@ -27,8 +27,8 @@ class CredentialsReference:
 
 
 class Protection(StrEnum):
-    """What SASL does to the bytes on the wire. Values are Hadoop's (hadoop.rpc.protection, dfs.data.transfer.protection)
-    in their order of strength."""
+    """What SASL does to the bytes on the wire, in the order of strength. Values are Hadoop's (hadoop.rpc.protection,
+    dfs.data.transfer.protection)."""
 
     AUTHENTICATION = "authentication"
     INTEGRITY = "integrity"

@@ -115,6 +115,16 @@ class MemoryStore:
         for _, entry in found:
             yield entry.listed()
 
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """See `stores.base.Lister.list_folder`. Pages of a hundred."""
+        inside = [
+            entry
+            for entry in self.list_tree(after)
+            if entry.path.startswith(folder) and "/" not in entry.path[len(folder) :]
+        ]
+        for at in range(0, len(inside), 100):
+            yield tuple(inside[at : at + 100])
+
     def stat(self, path: str) -> Stat | None:
         """See `stores.base.Lister.stat`."""
         with self._shelf.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 from blockferry.errors import BlockferryError, Whose
@@ -60,9 +61,13 @@ class S3Store:
         """See `stores.base.Lister.list_tree`. `mtime_ms` is LastModified, `version` the ETag."""
         return self._parts()[2].entries(after)
 
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """See `stores.base.Lister.list_folder`."""
+        return self._parts()[2].folder(folder, after)
+
     def stat(self, path: str) -> Stat | None:
         """See `stores.base.Lister.stat`."""
-        door = self._door
+        door, begin_s = self._door, time.monotonic()
         try:
             answer = door.wire.send(Ask("HEAD", door.key(path), headers={"x-amz-checksum-mode": "ENABLED"}))
         except BlockferryError as error:
@@ -70,7 +75,7 @@ class S3Store:
                 raise
             self._require_bucket()
             return None
-        return stat_of(path, answer.headers)
+        return stat_of(path, answer.headers, time.monotonic() - begin_s)
 
     def put(self, path: str, body: memoryview | bytes, claim: Checksum, attributes: Attributes) -> Stored:
         """See `stores.base.Sink.put`."""

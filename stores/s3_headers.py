@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from math import ceil
 from urllib.parse import quote, unquote
 
 from stores.base import Attributes, Kind, Stat, Stored
@@ -48,8 +49,29 @@ def stored_of(headers: Mapping[str, str]) -> Stored:
     return Stored(headers.get("etag", "").strip('"'), headers.get("x-amz-version-id", ""))
 
 
-def stat_of(path: str, headers: Mapping[str, str]) -> Stat:
-    """Returns the entry that a HEAD with checksum mode describes. Raises ValueError for an answer that is none."""
+def seen_ms(headers: Mapping[str, str], elapsed_s: float) -> int:
+    """Returns when a store has looked at what it answers, at the earliest, by its own clock; 0 where it does not tell
+    its time (RFC 9110, section 6.6.1: a server with a clock does).
+
+    Args:
+        headers: of the answer.
+        elapsed_s: from before the request was sent until its answer was there.
+    """
+    try:
+        told = parsedate_to_datetime(headers.get("date", ""))
+        return (told - _EPOCH) // timedelta(milliseconds=1) - ceil(elapsed_s * 1000)
+    except (TypeError, ValueError):
+        return 0
+
+
+def stat_of(path: str, headers: Mapping[str, str], elapsed_s: float = 0.0) -> Stat:
+    """Returns the entry that a HEAD with checksum mode describes. Raises ValueError for an answer that is none.
+
+    Args:
+        path: of the entry.
+        headers: of the answer.
+        elapsed_s: see `seen_ms`.
+    """
     metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
     folder = kind_of(path) is Kind.FOLDER
     modified = parsedate_to_datetime(headers.get("last-modified", ""))
@@ -61,6 +83,7 @@ def stat_of(path: str, headers: Mapping[str, str]) -> Stat:
         from_metadata(metadata) or from_metadata(_parameters(headers.get("content-type", "")) if folder else {}),
         headers.get("etag", "").strip('"'),
         checksum=whole_checksum(headers),
+        seen_ms=seen_ms(headers, elapsed_s),
     )
 
 

@@ -42,6 +42,13 @@ class Listing:
             last = entry.path
             yield entry
 
+    def folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """Yields the objects directly in a folder whose paths come after `after`, page by page."""
+        request: PageRequest | None = PageRequest(folder, after, delimiter="/")
+        while request is not None:
+            page, request = self._pages.fetch(request)
+            yield page.entries
+
     def _ordered(self, after: str) -> Iterator[Stat]:
         """Yields the entries by the way that suits the store."""
         if after and self._walks is None:

@@ -9,7 +9,7 @@ from stores.location import Location
 from verifier.expect import Question
 from verifier.prove import EntryProof
 
-BATCH_ENTRIES = 200
+BATCH_ENTRIES = 1000  # a page of a listing answers as many
 BATCH_BYTES = 512 << 20  # counts only where content may have to be read
 
 
@@ -32,7 +32,7 @@ class ProvedBatch:
 
 
 def cut(questions: Iterable[Question], claims_trusted: bool) -> Iterator[tuple[Question, ...]]:
-    """Yields the questions in batches of at most 200; where objects must be read back, of about 512 MiB, so that a
+    """Yields the questions in batches of at most 1,000; where objects must be read back, of about 512 MiB, so that a
     batch that is lost costs little."""
     batch: list[Question] = []
     size_bytes = 0

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ledger.records import Action, EntryFailure, PlanEntry, Receipt
-from stores.base import Attributes, Condition, Kind, Stat
+from stores.base import Attributes, Kind, Stat
 from stores.checksum import Checksum
 
 
@@ -110,14 +110,14 @@ def of_source(now: Stat, checksum: Checksum | None, source_proven: bool) -> Expe
         source_proven=source_proven,
         attributes=now.attributes,
         with_atime=False,
-        with_mtime=now.condition is not Condition.OPEN,
+        with_mtime=not now.condition.is_open,
     )
 
 
 def compared_length(now: Stat, found: Stat) -> Stat:
     """Returns the source's stat with the length that a check compares: of a file that is being written, only what was
     there when it was copied."""
-    if now.condition is Condition.OPEN and found.size_bytes < now.size_bytes:
+    if now.condition.is_open and found.size_bytes < now.size_bytes:
         return replace(now, size_bytes=found.size_bytes)
     return now
 
@@ -132,7 +132,7 @@ def source_change(planned: Stat, now: Stat | None) -> EntryFailure | None:
         return _changed(planned, "existence", "there", "not there")
     if planned.kind is not Kind.FILE:
         return None
-    if planned.condition is Condition.OPEN:
+    if planned.condition.is_open:
         if now.size_bytes >= planned.size_bytes:
             return None
         return _changed(planned, "size", str(planned.size_bytes), str(now.size_bytes))

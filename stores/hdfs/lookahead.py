@@ -64,7 +64,7 @@ class PagesAhead:
             if error.reason == "NOT_FOUND" and folder:
                 raise _gone(self._shown(folder)) from error
             raise
-        page = self._parsed(folder, frame)
+        page = page_of(frame, folder, self._shown(folder))
         if page.has_more:
             last = page.stats[-1]
             name = last.path[len(folder) : -1 if last.kind is Kind.FOLDER else None].encode()
@@ -83,19 +83,22 @@ class PagesAhead:
             return following.result()
         return self._fetch(folder, start_after)
 
-    def _parsed(self, folder: str, frame: bytes) -> Page:
-        answer = ListedAnswerProto.FromString(frame)
-        if not answer.HasField("dirList"):
-            raise _gone(self._shown(folder))
-        listing = answer.dirList
-        entries = listing.partialListing
-        has_more = listing.remainingEntries > 0
-        if (has_more and not entries) or (len(entries) == 1 and not entries[0].path):
-            raise _list_failed(self._shown(folder), "is no folder any more")
-        try:
-            return Page(stats_of(entries, folder), has_more)
-        except UnicodeDecodeError as error:
-            raise _list_failed(self._shown(folder), f"holds a name that is not UTF-8 ({error.object!r})") from error
+
+def page_of(frame: bytes, folder: str, shown: str) -> Page:
+    """Returns the entries in a GetListingResponseProto. `folder` is what their paths begin with, `shown` its absolute
+    path for errors. Raises LIST_FAILED when it is no folder any more."""
+    answer = ListedAnswerProto.FromString(frame)
+    if not answer.HasField("dirList"):
+        raise _gone(shown)
+    listing = answer.dirList
+    entries = listing.partialListing
+    has_more = listing.remainingEntries > 0
+    if (has_more and not entries) or (len(entries) == 1 and not entries[0].path):
+        raise _list_failed(shown, "is no folder any more")
+    try:
+        return Page(stats_of(entries, folder), has_more)
+    except UnicodeDecodeError as error:
+        raise _list_failed(shown, f"holds a name that is not UTF-8 ({error.object!r})") from error
 
 
 def _parent(folder: str) -> str:

@@ -16,7 +16,7 @@ from stores.hdfs import entries
 from stores.hdfs.cluster import resolve
 from stores.hdfs.datanode import Datanodes
 from stores.hdfs.layouts import Layouts
-from stores.hdfs.lookahead import PagesAhead
+from stores.hdfs.lookahead import PagesAhead, page_of
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.probe import check_location
 from stores.hdfs.reader import FileReader
@@ -77,6 +77,20 @@ class HdfsSource:
             yield from walk(pages, after)
         finally:
             pages.close()
+
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """See `Lister.list_folder`. Entries come as `list_tree` gives them.
+
+        Raises:
+            BlockferryError: LIST_FAILED when the folder is gone, ACCESS_DENIED, and other words of the NameNode.
+        """
+        start, has_more = after[len(folder) :], True
+        while has_more:
+            page = page_of(self._fetch_page(folder, start.encode()), folder, self._absolute(folder))
+            has_more = page.has_more
+            if page.stats:
+                yield tuple(page.stats)
+                start = page.stats[-1].path[len(folder) :].rstrip("/")
 
     def stat(self, path: str) -> Stat | None:
         """See `Lister.stat`. The same as the listing tells, with one call."""

@@ -110,3 +110,26 @@ def test_any_tree_is_listed_as_its_sorted_paths(tried: StoreUnderTest, paths: se
         tried.put(path, b"x")
     assert tried.paths() == sorted(paths)
     assert tried.paths(after) == sorted(path for path in paths if path > after)
+
+
+def test_a_folder_is_listed_alone_from_any_name(tried: StoreUnderTest) -> None:
+    names = [f"f/{number:02}" for number in range(20)]
+    _put_all(tried, [*names, "f/0/below", "f-2", "f0", "e", "g/x"])
+    for after in ("f/", "f/07", "f/075", "f/19", "f/zzz"):
+        found = [stat for page in tried.store.list_folder("f/", after) for stat in page]
+        files = [stat for stat in found if stat.kind is Kind.FILE and stat.path in names]
+        assert sorted(stat.path for stat in files) == [name for name in names if name > after], after
+        assert {stat.path for stat in found} <= {*names, "f/", "f/0/"}
+    root = [stat.path for page in tried.store.list_folder("", "e") for stat in page if stat.kind is Kind.FILE]
+    assert sorted(root) == ["f-2", "f0"]
+    listed = next(stat for page in tried.store.list_folder("f/", "f/06") for stat in page if stat.path == "f/07")
+    stat = tried.store.stat("f/07")
+    assert stat is not None and (listed.version, listed.size_bytes) == (stat.version, stat.size_bytes)
+
+
+def test_a_folder_of_several_pages_is_listed_whole(tried: StoreUnderTest) -> None:
+    names = [f"f/{number:04}" for number in range(1100)]
+    _put_all(tried, names)
+    pages = tuple(tried.store.list_folder("f/", "f/0000"))
+    assert [stat.path for page in pages for stat in page if stat.path != "f/"] == names[1:]
+    assert len(pages) > 1

@@ -71,6 +71,19 @@ def test_a_listing_goes_on_after_a_path(hdfs: HdfsCluster, tree: str, after: str
     assert paths(hdfs, tree, after) == [path for path in expected() if path > after]
 
 
+def test_a_folder_is_listed_alone_in_pages(hdfs: HdfsCluster, tree: str) -> None:
+    with closing(source(hdfs, tree)) as store:
+        pages = tuple(store.list_folder("many/", ""))
+        assert len(pages) > 1
+        inside = {f"many/{name}" for name in many_names() if "/" not in name} | {"many/ä/"}
+        assert {stat.path for page in pages for stat in page} == inside
+        after = pages[0][-1].path
+        assert tuple(store.list_folder("many/", after)) == pages[1:]
+        with pytest.raises(BlockferryError) as caught:
+            tuple(store.list_folder("no such folder/", ""))
+        assert caught.value.reason == "LIST_FAILED"
+
+
 def test_attributes_are_those_of_the_namenode(hdfs: HdfsCluster, folder_name: str) -> None:
     hdfs.make(
         [
