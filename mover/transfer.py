@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ledger.records import Action, Condition, EntryFailure, PlanEntry, Receipt, UploadNote
+from ledger.records import Action, EntryFailure, PlanEntry, Receipt, UploadNote
 from mover.calls import (
     Aborted,
     AbortUpload,
@@ -251,7 +251,7 @@ def _given_up(move: FileMove, failure: EntryFailure) -> Next:
 def _restated(move: FileMove, now: Stat | None) -> Next:
     if now is None:
         return _done(move, _failed(move))
-    if now.condition is Condition.OPEN:
+    if now.condition.is_open:
         # Copied up to the length that was planned; what is written meanwhile belongs to the next run.
         now = replace(now, size_bytes=min(now.size_bytes, move.file.size_bytes))
     move = replace(move, file=now, failure=None)

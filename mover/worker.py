@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from blockferry.errors import BlockferryError, Whose
-from ledger.records import Action, Condition, EntryFailure, Kind, PlanEntry, Receipt
+from ledger.records import Action, EntryFailure, Kind, PlanEntry, Receipt
 from mover import measures
 from mover.buffers import BufferPool
 from mover.measures import EffortMeter
@@ -143,7 +143,7 @@ def _restated(gear: Gear, file: Stat, meter: EffortMeter) -> Stat:
     now = gear.again(lambda: gear.source.stat(file.path), meter)
     if now is None:
         raise gone(file)
-    if now.condition is Condition.OPEN:
+    if now.condition.is_open:
         return replace(now, size_bytes=min(now.size_bytes, file.size_bytes))
     if now.size_bytes > max(file.size_bytes, SMALL_FILE_BYTES):
         text = (

@@ -17,7 +17,7 @@ from blockferry.errors import BlockferryError
 from ledger.records import Action, EntryFailure, PlanEntry, Proof, Receipt, Verdict
 from service.backoff import Backoff
 from service.retry import call_with_retry
-from stores.base import Condition, Kind, Sink, Source, Stat
+from stores.base import Kind, Sink, Source, Stat
 from stores.checksum import Algorithm, Checksum, concatenation, empty
 from stores.hashing import Hasher
 from verifier.expect import Expectation, Question, compared_length, of_receipt, of_source, source_change
@@ -143,7 +143,7 @@ class _Inquiry:
         if now.size_bytes == 0:
             return empty(algorithm), True, False
         # The nodes cannot tell the sum of a block that is being written.
-        if now.condition is not Condition.OPEN:
+        if not now.condition.is_open:
             stored = self._again(lambda: self._source.stored_checksum(now, 0, now.size_bytes, algorithm))
             if stored is not None:
                 return stored, True, False

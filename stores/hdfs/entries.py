@@ -104,7 +104,7 @@ def _attributes(entry: ListedEntryProto) -> Attributes:
 def _condition(entry: ListedEntryProto, is_open: bool) -> Condition:
     flags = entry.flags
     if flags & _ENCRYPTED_FLAG or _mode(entry.permission) & _ENCRYPTED_MODE_BIT or entry.fileEncryptionInfo:
-        return Condition.ENCRYPTED
+        return Condition.OPEN_ENCRYPTED if is_open else Condition.ENCRYPTED
     if flags & _ERASURE_CODED_FLAG or entry.ecPolicy:
         return Condition.ERASURE_CODED
     return Condition.OPEN if is_open else Condition.PLAIN

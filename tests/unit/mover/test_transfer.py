@@ -243,8 +243,9 @@ def test_file_that_is_small_now_goes_as_a_whole() -> None:
     assert step(move, BatchMoved((receipt,)))[0].receipt == receipt
 
 
-def test_open_file_is_moved_up_to_the_planned_length() -> None:
-    now = replace(FILE, version="v2", size_bytes=500, condition=Condition.OPEN)
+@pytest.mark.parametrize("condition", [Condition.OPEN, Condition.OPEN_ENCRYPTED])
+def test_open_file_is_moved_up_to_the_planned_length(condition: Condition) -> None:
+    now = replace(FILE, version="v2", size_bytes=500, condition=condition)
     changed = (failed("SOURCE_CHANGED"), failed("SOURCE_CHANGED"), Aborted())
     assert run(sending(), *changed, Restated(now))[1] == (BeginUpload(replace(now, size_bytes=35)),)
 

@@ -92,6 +92,8 @@ def test_check_does_not_compare_access_times() -> None:
 def test_check_compares_modification_times_only_of_closed_files() -> None:
     assert of_source(FILE, CRC, True).with_mtime
     assert not of_source(OPEN, CRC, True).with_mtime
+    assert not of_source(replace(OPEN, condition=Condition.OPEN_ENCRYPTED), CRC, True).with_mtime
+    assert of_source(replace(FILE, condition=Condition.ENCRYPTED), CRC, True).with_mtime
 
 
 def test_same_source_is_no_change() -> None:
@@ -124,6 +126,11 @@ def test_unknown_version_is_no_change() -> None:
 @pytest.mark.parametrize("now", [replace(OPEN, size_bytes=99, mtime_ms=5, version="v9"), replace(FILE, version="v9")])
 def test_file_that_is_being_written_may_go_on(now: Stat) -> None:
     assert source_change(OPEN, now) is None
+    assert source_change(replace(OPEN, condition=Condition.OPEN_ENCRYPTED), now) is None
+
+
+def test_encrypted_file_that_is_closed_may_not_go_on() -> None:
+    assert source_change(replace(FILE, condition=Condition.ENCRYPTED), replace(FILE, version="v9")) is not None
 
 
 @pytest.mark.parametrize("now", [None, replace(OPEN, size_bytes=9)])
