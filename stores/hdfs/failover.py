@@ -1,27 +1,25 @@
 """One block, several replicas: which one is asked next, and what it means when all have failed.
 
-The order is the NameNode's, with DataNodes that were dead a moment ago at the end. When every replica has failed, the
-NameNode is asked once where they are now (tokens expire, replicas move), and all but the corrupt ones are tried again.
+The order is the NameNode's, with DataNodes that were slow or dead a moment ago at the end. When every replica has
+failed, the NameNode is asked once where they are now, and all but the corrupt ones are tried again. When a DataNode
+refuses the block's token the NameNode is asked at once: tokens expire after 10 hours, and layouts may be older.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from blockferry.errors import BlockferryError, Whose
 from stores.base import Stat
+from stores.hdfs.addresses import Address, AddressOf, addresses_of, by_ip, shown
 from stores.hdfs.blocks import FileBlock
-from stores.hdfs.wire.hdfs_pb2 import DatanodeIDProto, LocatedBlockProto
+from stores.hdfs.experience import Experience, Mark
+from stores.hdfs.stopwatch import Limit
+from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
 
 T = TypeVar("T")
-Address = tuple[str, int]
-
-# After this time a DataNode that could not be reached is asked first again.
-DEAD_FOR_S = 30.0
 
 # What one replica's failure is called. Everything else is about the file, and ends the search.
 _OF_A_REPLICA = frozenset(
@@ -35,29 +33,18 @@ _OF_A_REPLICA = frozenset(
         "TOKEN_REFUSED",
     }
 )
+_MARKS = {"DATANODE_SLOW": Mark.SLOW, "DATANODE_UNAVAILABLE": Mark.DEAD}
+# When no replica can be read for these reasons, the content is lost.
+_LOST = frozenset({"CHECKSUM_MISMATCH", "REPLICA_MISSING"})
 
 
-class DeadDatanodes:
-    """DataNodes that could not be reached within the last `DEAD_FOR_S`. Thread safe."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One replica to be asked, and how long it may take."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._until: dict[Address, float] = {}
-
-    def mark(self, address: Address) -> None:
-        """Notes that a DataNode could not be reached just now."""
-        with self._lock:
-            self._until[address] = self._clock() + DEAD_FOR_S
-
-    def last(self, addresses: tuple[Address, ...]) -> tuple[Address, ...]:
-        """Returns the addresses with the dead ones at the end, otherwise in their order."""
-        with self._lock:
-            if not self._until:
-                return addresses
-            now = self._clock()
-            self._until = {address: until for address, until in self._until.items() if until > now}
-            return tuple(sorted(addresses, key=self._until.__contains__))
+    address: Address
+    located: LocatedBlockProto
+    limit: Limit
 
 
 @dataclass(slots=True)
@@ -66,23 +53,33 @@ class Search:
 
     Attributes:
         offset: of the slice in the file, for errors.
+        size_bytes: of the slice; None: it is asked for stored sums.
+        address_of: how DataNodes are addressed.
         failures: the last one of each DataNode that has failed.
+        given_up_count: how many were given up because others can be asked.
     """
 
     file: Stat
     block: FileBlock
     offset: int
+    size_bytes: int | None = None
+    address_of: AddressOf = by_ip
     failures: dict[Address, BlockferryError] = field(default_factory=dict)
+    given_up_count: int = 0
 
     def hosts(self, *reasons: str) -> tuple[Address, ...]:
         """Returns the DataNodes that failed, for one of these reasons if there are any."""
         return tuple(address for address, error in self.failures.items() if not reasons or error.reason in reasons)
 
-    def candidates(self, dead: DeadDatanodes) -> Iterator[Address]:
+    def attempts(self, experience: Experience) -> Iterator[Attempt]:
         """Yields the DataNodes to ask, without those whose replica is known to be corrupt."""
-        for address in dead.last(addresses_of(self.block.located)):
-            if address not in self.hosts("CHECKSUM_MISMATCH"):
-                yield address
+        located, corrupt = self.block.located, self.hosts("CHECKSUM_MISMATCH")
+        addresses = tuple(each for each in addresses_of(located, self.address_of) if each not in corrupt)
+        ranked = experience.ranked(addresses)
+        marks = tuple(mark for _, mark in ranked)
+        for index, (address, _) in enumerate(ranked):
+            limit = experience.limit(self.size_bytes, marks[index + 1 :], self.given_up_count)
+            yield Attempt(address, located, limit)
 
     def note(self, address: Address, error: BlockferryError) -> None:
         """Keeps a replica's failure; raises any other error again."""
@@ -93,40 +90,52 @@ class Search:
 
     def failed(self) -> BlockferryError:
         """Returns the error of a search without success."""
-        corrupt = self.hosts("CHECKSUM_MISMATCH")
-        is_corrupt = bool(corrupt) and len(corrupt) == len(self.failures)
-        where = f"block {self.block.block_id} of {self.file.path} at {self.offset}"
-        said = "; ".join(f"{host}:{port}: {error.message}" for (host, port), error in self.failures.items())
-        if is_corrupt:
-            reason, message = "SOURCE_CORRUPT", f"Every replica of {where} differs from its checksums: {said}"
-            cure = "Restore the file, or leave it out."
-        elif self.failures:
-            reason, message = "SOURCE_UNAVAILABLE", f"No replica of {where} can be read: {said}"
-            cure = "Check the DataNodes and that their data transfer ports can be reached from here."
-        else:
-            reason, message = "SOURCE_UNAVAILABLE", f"The NameNode knows no live replica of {where}."
-            cure = "Start the DataNodes that hold it, or restore the file."
+        reason, message, retryable = self._verdict()
         error = BlockferryError(
             reason,
-            f"{message.rstrip('.')}. {cure}",
-            retryable=not is_corrupt,
+            message,
+            retryable=retryable,
             whose=Whose.SOURCE,
             path=self.file.path,
             block_id=self.block.block_id,
             offset=self.offset,
-            host=",".join(f"{host}:{port}" for host, port in self.failures),
+            host=",".join(map(shown, self.failures)),
         )
         error.__cause__ = next(reversed(self.failures.values()), None)
         return error
 
+    def _verdict(self) -> tuple[str, str, bool]:
+        """Returns reason, message, and whether it may go away by itself.
+
+        What is missing is SOURCE_CORRUPT, as in HDFS's own words (fsck), and may be tried again all the same: it costs
+        little, and DataNodes come back.
+        """
+        where = f"block {self.block.block_id} of {self.file.path} at {self.offset}"
+        reasons = {error.reason for error in self.failures.values()}
+        said = "; ".join(f"{shown(address)}: {error.message.rstrip('.')}" for address, error in self.failures.items())
+        if not self.failures:
+            text = f"The NameNode knows no replica of {where}: all are lost, or their DataNodes are dead. Start them"
+            return "SOURCE_CORRUPT", f"{text}, or restore the file (fsck -list-corruptfileblocks names all such).", True
+        if reasons == {"CHECKSUM_MISMATCH"}:
+            text = f"Every replica of {where} differs from its checksums: {said}"
+            return "SOURCE_CORRUPT", f"{text}. Restore the file, or leave it out.", False
+        if reasons <= _LOST or self.block.located.corrupt:
+            text = f"Every replica of {where} is missing or corrupt: {said}"
+            return "SOURCE_CORRUPT", f"{text}. Restore the file, or leave it out.", True
+        text = f"No replica of {where} can be read: {said}"
+        cure = "Check the DataNodes and that their data transfer ports can be reached from here."
+        return "SOURCE_UNAVAILABLE", f"{text}. {cure}", True
+
 
 def over_replicas(
     search: Search,
-    dead: DeadDatanodes,
+    experience: Experience,
     renew: Callable[[Stat, FileBlock], FileBlock],
-    operate: Callable[[Address, LocatedBlockProto], T],
+    operate: Callable[[Attempt], T],
 ) -> T:
     """Returns what `operate` gives for the first replica where it does not fail.
+
+    A token that is refused before the NameNode was asked is no failure of a replica and is not kept as one.
 
     Raises:
         BlockferryError: SOURCE_UNVERIFIED as soon as all were tried and one has no checksums; SOURCE_CORRUPT,
@@ -135,31 +144,35 @@ def over_replicas(
     for is_renewed in (False, True):
         if is_renewed:
             search.block = renew(search.file, search.block)
-        for address in search.candidates(dead):
+        for attempt in search.attempts(experience):
+            begin = experience.clock()
             try:
-                return operate(address, search.block.located)
+                result = operate(attempt)
             except BlockferryError as error:
-                search.note(address, error)
-                if error.reason == "DATANODE_UNAVAILABLE":
-                    dead.mark(address)
-        if unverified := search.hosts("SOURCE_UNVERIFIED"):
-            raise search.failures[unverified[0]]
+                if error.reason == "TOKEN_REFUSED" and not is_renewed:
+                    break
+                _note(search, experience, attempt, error, experience.clock() - begin)
+            else:
+                experience.served(attempt.address, search.size_bytes, experience.clock() - begin)
+                return result
+        else:
+            if unverified := search.hosts("SOURCE_UNVERIFIED"):
+                raise search.failures[unverified[0]]
     raise search.failed()
 
 
-def addresses_of(located: LocatedBlockProto) -> tuple[Address, ...]:
-    """Returns the data transfer addresses of a block's replicas, in the NameNode's order."""
-    return tuple(transfer_address(info.id) for info in located.locs)
+def _note(search: Search, experience: Experience, attempt: Attempt, error: BlockferryError, seconds: float) -> None:
+    search.note(attempt.address, error)
+    if mark := _MARKS.get(error.reason):
+        experience.failed(attempt.address, mark, search.size_bytes, seconds)
+        search.given_up_count += 1
 
 
-def transfer_address(datanode: DatanodeIDProto) -> Address:
-    """Returns where a DataNode serves blocks."""
-    return datanode.ipAddr, datanode.xferPort
-
-
-def only_replicas(located: LocatedBlockProto, addresses: tuple[Address, ...]) -> LocatedBlockProto:
+def only_replicas(
+    located: LocatedBlockProto, addresses: tuple[Address, ...], address_of: AddressOf = by_ip
+) -> LocatedBlockProto:
     """Returns the block with these replicas only, in the form in which corrupt ones are reported."""
-    chosen = [index for index, address in enumerate(addresses_of(located)) if address in addresses]
+    chosen = [index for index, address in enumerate(addresses_of(located, address_of)) if address in addresses]
     return LocatedBlockProto(
         b=located.b,
         offset=located.offset,

@@ -15,6 +15,8 @@ from stores.base import Stat
 from stores.hdfs.blocks import FileBlock, FileLayout, layout_of
 
 KEPT_COUNT = 64
+# So many files may be asked for at once.
+_ASKING_COUNT = 16
 
 # Asks the NameNode for the layout of a file (relative path) up to a size in bytes; None: there is no such file.
 AskLayout = Callable[[str, int], bytes | None]
@@ -27,6 +29,7 @@ class Layouts:
         self._ask = ask
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str, int], FileLayout] = OrderedDict()
+        self._asking = tuple(threading.Lock() for _ in range(_ASKING_COUNT))
 
     def blocks(self, file: Stat) -> tuple[FileBlock, ...]:
         """Returns the file's blocks in order; see `layout`."""
@@ -63,17 +66,27 @@ class Layouts:
     def renewed(self, file: Stat, block: FileBlock) -> FileBlock:
         """Returns the same block of the file as the NameNode knows it now.
 
+        Several threads that find the same layout out of date ask once: it is renewed as a whole.
+
         Raises:
             BlockferryError: SOURCE_CHANGED when there is another block now, or another generation of it.
         """
-        for now in self.renew(file).blocks:
+        for now in self._newer_than(file, block).blocks:
             if now.extent.offset == block.extent.offset:
                 if (now.block_id, now.generation) == (block.block_id, block.generation):
                     return now
                 found = f"block {now.block_id} of generation {now.generation}"
                 expected = f"block {block.block_id} of generation {block.generation}"
-                raise _changed(file, f"has {found} at {block.extent.offset}, no longer {expected}")
-        raise _changed(file, f"has no block at {block.extent.offset} any more")
+                raise _changed(file, f"has {found} at {block.extent.offset}, no longer {expected}", block)
+        raise _changed(file, f"has no block at {block.extent.offset} any more", block)
+
+    def _newer_than(self, file: Stat, block: FileBlock) -> FileLayout:
+        with self._asking[hash(_key(file)) % _ASKING_COUNT]:
+            with self._lock:
+                kept = self._kept.get(_key(file))
+            if kept is not None and any(_is_other(now, block) for now in kept.blocks):
+                return kept
+            return self.renew(file)
 
     def _keep(self, file: Stat, layout: bytes) -> FileLayout:
         try:
@@ -91,10 +104,17 @@ def _key(file: Stat) -> tuple[str, str, int]:
     return file.path, file.version, file.size_bytes
 
 
-def _changed(file: Stat, what: str) -> BlockferryError:
-    return BlockferryError(
+def _is_other(now: FileBlock, block: FileBlock) -> bool:
+    return now.extent.offset == block.extent.offset and now.located != block.located
+
+
+def _changed(file: Stat, what: str, block: FileBlock | None = None) -> BlockferryError:
+    error = BlockferryError(
         "SOURCE_CHANGED",
         f"The file {file.path} {what}: it changed since it was listed. Run again to transfer it as it is now.",
         whose=Whose.SOURCE,
         path=file.path,
     )
+    if block is not None:
+        error.coordinates |= {"block_id": str(block.block_id), "offset": str(block.extent.offset)}
+    return error

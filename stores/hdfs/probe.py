@@ -8,7 +8,7 @@ from collections.abc import Callable
 from blockferry.errors import BlockferryError
 from stores.base import Check
 from stores.hdfs import entries
-from stores.hdfs.failover import transfer_address
+from stores.hdfs.addresses import by_ip
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.wire.hdfs_pb2 import DatanodeInfoProto
 from stores.hdfs.wire.listing_pb2 import ListedAnswerProto
@@ -82,7 +82,7 @@ def _datanodes(namenode: NameNodeClient) -> tuple[Check, ...]:
 
 
 def _datanode(info: DatanodeInfoProto) -> Check:
-    host, port = transfer_address(info.id)
+    host, port = by_ip(info.id)
     step = f"datanode {info.id.hostName}:{port}"
     try:
         socket.create_connection((host, port), _CONNECT_TIMEOUT_S).close()

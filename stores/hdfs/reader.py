@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from blockferry.errors import BlockferryError, Whose
 from stores.base import Condition, Extent, RangeRead, Stat
 from stores.checksum import Algorithm, Checksum, combine, concatenation, empty
+from stores.hdfs.addresses import AddressOf, by_ip
 from stores.hdfs.blocks import BlockSlice, FileBlock, slices
 from stores.hdfs.datanode import BlockSums, DatanodeRead, Datanodes, algorithm_of
-from stores.hdfs.failover import Address, DeadDatanodes, Search, only_replicas, over_replicas
+from stores.hdfs.experience import Experience
+from stores.hdfs.failover import Attempt, Search, only_replicas, over_replicas
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
 
@@ -35,12 +38,28 @@ _REFUSED = {
 class FileReader:
     """Reads from DataNodes. Thread safe."""
 
-    def __init__(self, datanodes: Datanodes, layouts: Layouts, report: Callable[[LocatedBlockProto], None]) -> None:
-        """`report` tells the NameNode of corrupt replicas."""
+    def __init__(
+        self,
+        datanodes: Datanodes,
+        layouts: Layouts,
+        report: Callable[[LocatedBlockProto], None],
+        experience: Experience | None = None,
+        address_of: AddressOf = by_ip,
+    ) -> None:
+        """Opens nothing.
+
+        Args:
+            datanodes: connections.
+            layouts: where blocks lie.
+            report: tells the NameNode of corrupt replicas.
+            experience: how long DataNodes are waited for.
+            address_of: how DataNodes are addressed.
+        """
         self._datanodes = datanodes
         self._layouts = layouts
         self._report = report
-        self._dead = DeadDatanodes()
+        self._experience = experience or Experience()
+        self._address_of = address_of
 
     def extents(self, file: Stat) -> tuple[Extent, ...]:
         """Returns the file's blocks in order; () for an empty one."""
@@ -58,11 +77,13 @@ class FileReader:
             return Algorithm.CRC32C
         nothing = memoryview(bytearray())
 
-        def ask(address: Address, located: LocatedBlockProto) -> DatanodeRead:
-            return self._datanodes.read(address, located, 0, nothing, Algorithm.CRC32C, allow_unproven=True)
+        def ask(to: Attempt) -> DatanodeRead:
+            return self._datanodes.read(
+                to.address, to.located, 0, nothing, Algorithm.CRC32C, allow_unproven=True, limit=to.limit
+            )
 
         for block in self._layouts.blocks(file):
-            read = self._over_replicas(Search(file, block, block.extent.offset), ask)
+            read = self._over_replicas(self._search(file, block, block.extent.offset, 0), ask)
             if algorithm_of(read.crc_type) is not Algorithm.CRC32:
                 return Algorithm.CRC32C
         return Algorithm.CRC32
@@ -117,13 +138,10 @@ class FileReader:
         self, file: Stat, offset: int, piece: BlockSlice, view: memoryview, algorithm: Algorithm | None
     ) -> RangeRead:
         """Reads from the first replica that proves its bytes; without any, from one that has no sums."""
-        search = Search(file, piece.block, offset)
+        search = self._search(file, piece.block, offset, piece.size)
 
-        def read(address: Address, located: LocatedBlockProto) -> DatanodeRead:
-            return self._datanodes.read(address, located, piece.offset, view, algorithm)
-
-        def read_unproven(address: Address, located: LocatedBlockProto) -> DatanodeRead:
-            return self._datanodes.read(address, located, piece.offset, view, algorithm, allow_unproven=True)
+        def read(to: Attempt, allow_unproven: bool = False) -> DatanodeRead:
+            return self._datanodes.read(to.address, to.located, piece.offset, view, algorithm, allow_unproven, to.limit)
 
         try:
             done = self._over_replicas(search, read)
@@ -132,7 +150,7 @@ class FileReader:
                 raise
             for address in search.hosts("SOURCE_UNVERIFIED"):  # no failures: there is nothing better
                 del search.failures[address]
-            done = self._over_replicas(search, read_unproven)
+            done = self._over_replicas(search, partial(read, allow_unproven=True))
         self._report_corrupt(search)
         return RangeRead(done.checksum, done.proven, len(search.failures))
 
@@ -162,29 +180,32 @@ class FileReader:
         """Returns the sums of the first replica that keeps any; if none does, what the last one said."""
         without: list[BlockSums] = []
 
-        def ask(address: Address, located: LocatedBlockProto) -> BlockSums:
-            sums = self._datanodes.block_sums(address, located, size_bytes, stripe_bytes)
+        def ask(to: Attempt) -> BlockSums:
+            sums = self._datanodes.block_sums(to.address, to.located, size_bytes, stripe_bytes, to.limit)
             if sums.crc is None:
                 without.append(sums)
                 raise BlockferryError("SOURCE_UNVERIFIED", "It keeps no sums for the block.", whose=Whose.SOURCE)
             return sums
 
         try:
-            return self._over_replicas(Search(file, block, block.extent.offset), ask)
+            return self._over_replicas(self._search(file, block, block.extent.offset, None), ask)
         except BlockferryError as error:
             if error.reason != "SOURCE_UNVERIFIED":
                 raise
             return without[-1]
 
-    def _over_replicas(self, search: Search, operate: Callable[[Address, LocatedBlockProto], T]) -> T:
-        return over_replicas(search, self._dead, self._layouts.renewed, operate)
+    def _search(self, file: Stat, block: FileBlock, offset: int, size_bytes: int | None) -> Search:
+        return Search(file, block, offset, size_bytes, self._address_of)
+
+    def _over_replicas(self, search: Search, operate: Callable[[Attempt], T]) -> T:
+        return over_replicas(search, self._experience, self._layouts.renewed, operate)
 
     def _report_corrupt(self, search: Search) -> None:
         """Reports what differed, after another replica was good. When all differ, it may be us: as Hadoop's own client
         we report nothing then. A report that does not arrive changes nothing for the reader."""
         if corrupt := search.hosts("CHECKSUM_MISMATCH"):
             with contextlib.suppress(BlockferryError):
-                self._report(only_replicas(search.block.located, corrupt))
+                self._report(only_replicas(search.block.located, corrupt, self._address_of))
 
 
 def refuse_unreadable(file: Stat) -> None:

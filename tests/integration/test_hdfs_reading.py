@@ -11,7 +11,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.base import Condition, RangeRead, Stat
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
-from stores.hdfs.failover import addresses_of
+from stores.hdfs.addresses import addresses_of
 from stores.hdfs.source import HdfsSource
 from stores.location import HdfsLocation
 from tests.support.content import content

@@ -1,5 +1,6 @@
 """Which layout counts: the listing's, until the NameNode was asked anew."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -75,7 +76,10 @@ def test_other_blocks_are_a_changed_file(now: bytes | None) -> None:
     with pytest.raises(BlockferryError) as error:
         layouts.renewed(file(layout(4, 6)), old[1])
     assert (error.value.reason, error.value.whose) == ("SOURCE_CHANGED", Whose.SOURCE)
-    assert error.value.coordinates == {"path": "f"}
+    found = error.value.coordinates
+    assert found["path"] == "f"
+    assert set(found) in ({"path"}, {"path", "block_id", "offset"})
+    assert (found.get("block_id"), found.get("offset")) in ((None, None), ("2", "4"))
 
 
 @pytest.mark.parametrize(("reason", "told"), [("NOT_FOUND", "SOURCE_CHANGED"), ("NAMENODE_UNAVAILABLE",) * 2])
@@ -94,3 +98,21 @@ def test_only_so_many_files_are_kept() -> None:
     assert len(script.asked) == KEPT_COUNT + 1
     layouts.blocks(file(b"", path="0"))
     assert len(script.asked) == KEPT_COUNT + 2
+
+
+def test_many_that_find_one_layout_out_of_date_ask_once() -> None:
+    script = NameNodeScript(layout(4, 6, host="new"))
+    layouts = Layouts(script.ask)
+    stale = layouts.blocks(file(layout(4, 6)))
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda number: layouts.renewed(file(layout(4, 6)), stale[number % 2]), range(32)))
+    assert {block.located.locs[0].id.ipAddr for block in found} == {"new"}
+    assert script.asked == [("f", 10)]
+
+
+def test_what_is_out_of_date_again_is_asked_again() -> None:
+    script = NameNodeScript(layout(10, host="new"))
+    layouts = Layouts(script.ask)
+    first = layouts.renewed(file(layout(10)), layouts.blocks(file(layout(10)))[0])
+    script.now = layout(10, host="newer")
+    assert layouts.renewed(file(layout(10)), first).located.locs[0].id.ipAddr == "newer"

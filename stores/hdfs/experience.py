@@ -1,0 +1,145 @@
+"""What reading has taught about DataNodes: whom to ask last, how long reads take, and so how long to wait for one.
+
+Memory: one entry for each DataNode that failed once and has served nothing since, and what `pace` says.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from stores.hdfs.addresses import Address
+from stores.hdfs.pace import Allowance, Pace
+from stores.hdfs.stopwatch import Limit
+
+# A DataNode that failed is asked after the others for so long; twice as long each time it fails again.
+AVOIDED_FOR_S = 30.0
+LONGEST_AVOIDED_S = 480.0
+# When that time is over one reader tries it, and the others wait so long for the outcome.
+TRIAL_S = 20.0
+
+# As long as there is another replica to ask. A SYN is sent again after 1 and 3 s.
+CONNECT_S = 4.0
+SILENCE_S = 5.0
+# To combine the stored sums of a block a DataNode works in silence.
+SUMS_SILENCE_S = 20.0
+# A read is given up after so many times what is usual; before this time never.
+SLOW_FACTOR = 4.0
+LEAST_WHOLE_S = 1.5
+# Without another replica.
+LAST_CONNECT_S = 16.0
+
+
+class Mark(IntEnum):
+    """What is held against a DataNode; the least first."""
+
+    NONE = 0
+    SLOW = 1
+    DEAD = 2  # no connection, or silence
+
+
+@dataclass(slots=True)
+class _Avoided:
+    mark: Mark
+    until: float
+    failure_count: int = 1
+    is_on_trial: bool = False
+
+
+class Experience:
+    """What one process knows of the DataNodes of a cluster. Thread safe."""
+
+    def __init__(self, timeout_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """`timeout_s` is how long the only replica may be silent."""
+        self.clock = clock
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._avoided: dict[Address, _Avoided] = {}
+        self._pace = Pace()
+        self._allowance = Allowance()
+
+    def ranked(self, addresses: tuple[Address, ...]) -> tuple[tuple[Address, Mark], ...]:
+        """Returns the addresses with what is held against each: those with nothing first, otherwise in their order.
+
+        One whose time is over counts as good, for this caller alone: it is the trial.
+        """
+        with self._lock:
+            if not self._avoided:
+                return tuple((address, Mark.NONE) for address in addresses)
+            now = self.clock()
+            return tuple(
+                sorted(((address, self._mark(address, now)) for address in addresses), key=lambda each: each[1])
+            )
+
+    def limit(self, size_bytes: int | None, others: tuple[Mark, ...], given_up_count: int) -> Limit:
+        """Returns how long a DataNode may take.
+
+        Args:
+            size_bytes: of the read; None: it is asked for stored sums.
+            others: what is held against those that could be asked instead. A silent DataNode is given up when one of
+                them is not dead, a slow one when nothing is held against one: when all are slow, none is given up.
+            given_up_count: how many were given up already for this range; doubles the time each.
+        """
+        patience = 2.0**given_up_count
+        if min(others, default=Mark.DEAD) is Mark.DEAD:
+            return Limit(self._timeout_s, min(LAST_CONNECT_S, self._timeout_s))
+        silence_s = min((SILENCE_S if size_bytes is not None else SUMS_SILENCE_S) * patience, self._timeout_s)
+        connect_s = min(CONNECT_S, self._timeout_s)
+        if size_bytes is None or Mark.NONE not in others:
+            return Limit(silence_s, connect_s)
+        with self._lock:
+            usual_s = self._pace.usual_s(size_bytes)
+        if usual_s is None:
+            return Limit(silence_s, connect_s)
+        return Limit(silence_s, connect_s, _slow_s(usual_s) * patience, usual_s, self._allows)
+
+    def served(self, address: Address, size_bytes: int | None, seconds: float) -> None:
+        """Notes that a DataNode has done what it was asked."""
+        with self._lock:
+            avoided = self._avoided.get(address) if self._avoided else None
+            if avoided and (avoided.mark is Mark.DEAD or size_bytes is None or not self._is_slow(size_bytes, seconds)):
+                del self._avoided[address]
+            if size_bytes is not None:
+                self._pace.note(size_bytes, seconds)
+                self._allowance.earn(size_bytes)
+
+    def failed(self, address: Address, mark: Mark, size_bytes: int | None, seconds: float) -> None:
+        """Notes that a DataNode could not be reached, was silent or slow, and was given up after so many seconds."""
+        with self._lock:
+            avoided = self._avoided.get(address)
+            if avoided is None:
+                avoided = self._avoided[address] = _Avoided(mark, 0.0)
+            elif avoided.is_on_trial:
+                avoided.mark, avoided.is_on_trial = mark, False
+                avoided.failure_count += 1
+            else:  # another reader has met it too
+                avoided.mark = max(avoided.mark, mark)
+            for_s = AVOIDED_FOR_S * 2.0 ** min(avoided.failure_count - 1, 32)
+            avoided.until = self.clock() + min(for_s, LONGEST_AVOIDED_S)
+            if mark is Mark.SLOW and size_bytes is not None:
+                self._pace.note(size_bytes, seconds)
+
+    def _mark(self, address: Address, now: float) -> Mark:
+        """Returns what is held against a DataNode now; lets the caller try it when its time is over."""
+        avoided = self._avoided.get(address)
+        if avoided is None:
+            return Mark.NONE
+        if now < avoided.until:
+            return avoided.mark
+        avoided.until, avoided.is_on_trial = now + TRIAL_S, True
+        return Mark.NONE
+
+    def _is_slow(self, size_bytes: int, seconds: float) -> bool:
+        usual_s = self._pace.usual_s(size_bytes)
+        return usual_s is not None and seconds > _slow_s(usual_s)
+
+    def _allows(self, arrived_bytes: int, size_bytes: int) -> bool:
+        with self._lock:
+            return self._allowance.spend(arrived_bytes)
+
+
+def _slow_s(usual_s: float) -> float:
+    return max(SLOW_FACTOR * usual_s, LEAST_WHOLE_S)

@@ -1,0 +1,157 @@
+"""Whom to ask last, and how long to wait for one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stores.hdfs.experience import (
+    AVOIDED_FOR_S,
+    LEAST_WHOLE_S,
+    LONGEST_AVOIDED_S,
+    SLOW_FACTOR,
+    TRIAL_S,
+    Experience,
+    Mark,
+)
+from stores.hdfs.pace import ENOUGH_COUNT, FIRST_ALLOWANCE_BYTES
+
+A, B, C = ("a", 1), ("b", 1), ("c", 1)
+MIB = 1 << 20
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def experience(clock: Clock) -> Experience:
+    return Experience(60.0, clock)
+
+
+def used_to(experience: Experience, size_bytes: int, seconds: float) -> None:
+    for _ in range(ENOUGH_COUNT):
+        experience.served(A, size_bytes, seconds)
+
+
+def order(experience: Experience) -> list[tuple[str, int]]:
+    return [address for address, _ in experience.ranked((A, B, C))]
+
+
+def test_the_slow_come_after_the_good_and_the_dead_after_the_slow(experience: Experience) -> None:
+    experience.failed(A, Mark.DEAD, MIB, 5.0)
+    experience.failed(B, Mark.SLOW, MIB, 5.0)
+    assert experience.ranked((A, B, C)) == ((C, Mark.NONE), (B, Mark.SLOW), (A, Mark.DEAD))
+
+
+def test_after_a_while_one_reader_tries_it_and_the_others_wait(experience: Experience, clock: Clock) -> None:
+    experience.failed(A, Mark.DEAD, MIB, 5.0)
+    clock.now = AVOIDED_FOR_S
+    assert order(experience) == [A, B, C]
+    assert order(experience) == [B, C, A]
+    clock.now += TRIAL_S
+    assert order(experience) == [A, B, C]
+
+
+def test_who_fails_again_is_avoided_for_longer(experience: Experience, clock: Clock) -> None:
+    expected_s = AVOIDED_FOR_S
+    experience.failed(A, Mark.DEAD, MIB, 5.0)
+    for _ in range(20):
+        clock.now += expected_s - 0.1
+        assert order(experience) == [B, C, A]
+        clock.now += 0.2
+        assert order(experience) == [A, B, C]
+        experience.failed(A, Mark.DEAD, MIB, 5.0)
+        expected_s = min(2 * expected_s, LONGEST_AVOIDED_S)
+
+
+def test_many_readers_that_meet_the_same_failure_count_as_one(experience: Experience, clock: Clock) -> None:
+    for _ in range(50):
+        experience.failed(A, Mark.DEAD, MIB, 5.0)
+    clock.now = AVOIDED_FOR_S
+    assert order(experience) == [A, B, C]
+
+
+def test_who_serves_again_is_forgiven(experience: Experience) -> None:
+    experience.failed(A, Mark.DEAD, MIB, 5.0)
+    experience.served(A, MIB, 30.0)
+    assert order(experience) == [A, B, C]
+
+
+def test_who_serves_slowly_is_still_slow(experience: Experience) -> None:
+    used_to(experience, MIB, 0.1)
+    experience.failed(B, Mark.SLOW, MIB, 5.0)
+    experience.served(B, MIB, 30.0)
+    assert order(experience) == [A, C, B]
+    experience.served(B, MIB, 0.2)
+    assert order(experience) == [A, B, C]
+
+
+def test_a_silent_datanode_costs_seconds_while_another_one_lives(experience: Experience) -> None:
+    assert experience.limit(MIB, (Mark.SLOW,), 0).silence_s == 5.0
+    assert experience.limit(MIB, (Mark.NONE, Mark.DEAD), 0).connect_s == 4.0
+
+
+@pytest.mark.parametrize("others", [(), (Mark.DEAD,), (Mark.DEAD, Mark.DEAD)])
+def test_the_last_replica_is_never_given_up_while_it_moves(experience: Experience, others: tuple[Mark, ...]) -> None:
+    used_to(experience, MIB, 0.1)
+    limit = experience.limit(MIB, others, 3)
+    assert (limit.silence_s, limit.whole_s) == (60.0, float("inf"))
+
+
+def test_when_all_are_slow_none_is_given_up(experience: Experience) -> None:
+    used_to(experience, MIB, 0.1)
+    assert experience.limit(MIB, (Mark.SLOW, Mark.SLOW), 0).whole_s == float("inf")
+
+
+def test_slow_is_a_multiple_of_what_is_usual_and_never_little(experience: Experience) -> None:
+    assert experience.limit(MIB, (Mark.NONE,), 0).whole_s == float("inf")
+    used_to(experience, MIB, 2.0)
+    assert experience.limit(MIB, (Mark.NONE,), 0).whole_s == SLOW_FACTOR * 2.0
+    assert experience.limit(MIB, (Mark.NONE,), 2).whole_s == 4 * SLOW_FACTOR * 2.0
+    used_to(experience, 1000, 0.001)
+    assert experience.limit(1000, (Mark.NONE,), 0).whole_s == LEAST_WHOLE_S
+
+
+def test_sums_have_no_pace_and_more_silence(experience: Experience) -> None:
+    used_to(experience, 0, 0.001)
+    limit = experience.limit(None, (Mark.NONE,), 0)
+    assert (limit.silence_s, limit.whole_s) == (20.0, float("inf"))
+
+
+def test_short_time_limits_are_kept(clock: Clock) -> None:
+    limit = Experience(0.3, clock).limit(MIB, (Mark.NONE,), 5)
+    assert (limit.silence_s, limit.connect_s) == (0.3, 0.3)
+
+
+def test_little_may_be_read_in_vain(experience: Experience) -> None:
+    used_to(experience, MIB, 0.1)
+    allows = experience.limit(MIB, (Mark.NONE,), 0).allows
+    given_up = 0
+    while allows(MIB - 1, MIB):
+        given_up += 1
+    assert given_up * 2 * MIB <= FIRST_ALLOWANCE_BYTES + 2 * MIB
+
+
+@given(st.permutations([A, B, C]), st.lists(st.tuples(st.sampled_from([A, B, C]), st.sampled_from(Mark)), max_size=9))
+def test_everybody_is_asked_once(asked: list[tuple[str, int]], failures: list[tuple[tuple[str, int], Mark]]) -> None:
+    experience = Experience(60.0, Clock())
+    for address, mark in failures:
+        experience.failed(address, mark, None, 1.0)
+    ranked = experience.ranked(tuple(asked))
+    assert sorted(address for address, _ in ranked) == sorted(asked)
+    marks = [mark for _, mark in ranked]
+    assert marks == sorted(marks)
+    for mark in Mark:  # the NameNode's order within each
+        same = [address for address, found in ranked if found is mark]
+        assert same == [address for address in asked if address in same]
