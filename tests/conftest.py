@@ -59,6 +59,29 @@ def other_kerberos_hdfs(other_kdc: Kdc, tmp_path_factory: pytest.TempPathFactory
         yield cluster
 
 
+def _make_zones(cluster: HdfsCluster) -> HdfsCluster:
+    cluster.make_encryption_zone("/zone128", "key128")
+    cluster.make_encryption_zone("/zone256", "key256")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def kms_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """One DataNode, two KMS without Kerberos, encryption zones /zone128 and /zone256; bob may decrypt nothing."""
+    folder = tmp_path_factory.mktemp("kms-hdfs")
+    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=Profile(kms=2)) as cluster:
+        yield _make_zones(cluster)
+
+
+@pytest.fixture(scope="session")
+def kms_kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """The same in ALPHA.TEST: the KMS ask for Kerberos, as kerberos_hdfs all protections are offered."""
+    folder = tmp_path_factory.mktemp("kms-kerberos-hdfs")
+    profile = Profile(kerberos=Kerberos(kdc.realm), kms=2)
+    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=profile) as cluster:
+        yield _make_zones(cluster)
+
+
 @pytest.fixture(scope="session")
 def erasure_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """One NameNode and five DataNodes; what is made below /rs is RS-3-2-1024k, below /xor XOR-2-1-1024k."""

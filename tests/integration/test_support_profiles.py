@@ -85,3 +85,33 @@ def test_a_file_below_an_erasure_folder_is_striped(
     assert f"Live_repl={cells}" in erasure_hdfs.fsck(path)
     erasure_hdfs.shell("-get", path, str(tmp_path / "f"))
     assert (tmp_path / "f").read_bytes() == content(2, 4_000_000)
+
+
+@pytest.fixture(params=["kms_hdfs", "kms_kerberos_hdfs"])
+def zone_hdfs(request: pytest.FixtureRequest) -> HdfsCluster:
+    cluster: HdfsCluster = request.getfixturevalue(request.param)
+    return cluster
+
+
+@pytest.mark.parametrize("zone", ["/zone128", "/zone256"])
+def test_a_file_of_an_encryption_zone_is_ciphertext_on_disk_and_opens_for_those_who_have_the_key(
+    zone_hdfs: HdfsCluster, folder_name: str, tmp_path: Path, zone: str
+) -> None:
+    path = f"{zone}{folder_name}/f"
+    zone_hdfs.make([FileSpec(path, size=100_000, seed=3)])
+    zone_hdfs.shell("-get", path, str(tmp_path / "f"), user="alice")
+    assert (tmp_path / "f").read_bytes() == content(3, 100_000)
+    assert [file.read_bytes() == content(3, 100_000) for file in zone_hdfs.replicas(path).values()] == [False]
+    with pytest.raises(RuntimeError, match=r"User:bob not allowed to do 'DECRYPT_EEK'"):
+        zone_hdfs.shell("-cat", path, user="bob")
+
+
+def test_each_kms_alone_opens_the_files(zone_hdfs: HdfsCluster, folder_name: str, tmp_path: Path) -> None:
+    path = f"/zone128{folder_name}/f"
+    zone_hdfs.make([FileSpec(path, size=1_000, seed=4)])
+    for gone, other in (("kms1", "kms2"), ("kms2", "kms1")):
+        zone_hdfs.kill(gone)
+        zone_hdfs.shell("-get", path, str(tmp_path / other), user="alice")
+        zone_hdfs.start_daemon(gone)
+        zone_hdfs.wait_ready()
+    assert (tmp_path / "kms1").read_bytes() == (tmp_path / "kms2").read_bytes() == content(4, 1_000)

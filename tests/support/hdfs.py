@@ -17,6 +17,7 @@ import getpass
 import json
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +26,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from tests.support import hdfs_daemons, hdfs_settings
+from tests.support import hdfs_daemons, hdfs_kms_settings, hdfs_settings
 from tests.support.hadoop_tools import COMMAND_S, HeldFile, get_page
-from tests.support.hdfs_plan import HOST, NAMENODE, ClusterPlan, choose_ports, ports_wanted
+from tests.support.hdfs_plan import HOST, NAMENODE, ClusterPlan, choose_ports, kms_name, ports_wanted
 from tests.support.hdfs_profile import SIMPLE, Profile
 from tests.support.kdc import SUPERUSER
 from tests.support.ports import free_ports
@@ -62,6 +63,7 @@ class HdfsCluster:
         cluster = cls(plan)
         hdfs_daemons.write_configuration(plan)
         cluster._format()
+        cluster._make_keys()
         try:
             for name in cluster.daemons:
                 cluster.start_daemon(name)
@@ -112,6 +114,11 @@ class HdfsCluster:
         """Returns a DataNode's data transfer address, HOST:PORT."""
         return f"{HOST}:{self.plan.datanodes[self.datanodes.index(name)].transfer}"
 
+    @property
+    def kms_uri(self) -> str:
+        """The key servers as clients name them: kms://http@HOST;HOST:PORT/kms."""
+        return hdfs_kms_settings.uri(self.plan)
+
     # ---- daemons ---------------------------------------------------------------------------------------------
 
     def _log(self, name: str) -> Path:
@@ -125,6 +132,16 @@ class HdfsCluster:
             done = subprocess.run(bound_to_us(command), stdout=log, stderr=log, timeout=COMMAND_S)
         if done.returncode:
             raise RuntimeError(f"formatting the NameNode failed; {self._log('format')}:\n{tail(self._log('format'))}")
+
+    def _make_keys(self) -> None:
+        """Fills the key store, which a KMS reads only when it starts."""
+        if not self.plan.profile.kms:
+            return
+        conf = hdfs_daemons.conf_folder(self.plan, kms_name(0))
+        store = hdfs_kms_settings.key_store(self.plan)
+        for key, bits in hdfs_kms_settings.KEYS.items():
+            create = ("create", key, "-size", str(bits), "-provider", store)
+            self.java("org.apache.hadoop.crypto.key.KeyShell", *create, conf=conf)
 
     def start_daemon(self, name: str) -> None:
         """Starts one daemon (again, with its old data and ports); does not wait for it."""
@@ -148,6 +165,8 @@ class HdfsCluster:
             for child in self.children.values():
                 if not child.alive() and child.process.returncode != -signal.SIGKILL:
                     raise RuntimeError(f"{child.name} ended by itself; {child.log}:\n{tail(child.log)}")
+            if not all(self._kms_listens(index) for index in range(self.plan.profile.kms)):
+                return False
             running = tuple(name for name in self.datanodes if name in self.children and self.children[name].alive())
             state = self._jmx("FSNamesystemState")["FSState"]
             return state == "Operational" and set(running) <= set(self.live_datanodes())
@@ -156,6 +175,13 @@ class HdfsCluster:
             wait_for("HDFS to be ready", ready, deadline_s=deadline_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{tail(self._log(NAMENODE))}") from error
+
+    def _kms_listens(self, index: int) -> bool:
+        name = kms_name(index)
+        if name not in self.children or not self.children[name].alive():
+            return True  # a test has killed it
+        with socket.create_connection((hdfs_kms_settings.address(index), self.plan.ports.kms), timeout=5):
+            return True
 
     def _jmx(self, bean: str) -> Mapping[str, str]:
         beans = json.loads(get_page(self.plan.namenode.http, f"/jmx?qry=Hadoop:service=NameNode,name={bean}"))["beans"]
@@ -229,6 +255,11 @@ class HdfsCluster:
         """Makes a folder whose files are erasure coded, such as by RS-3-2-1024k (2 s; one for many tests will do)."""
         self.make([tree_folder(path)])
         self.erasure("-setPolicy", "-path", path, "-policy", policy)
+
+    def make_encryption_zone(self, path: str, key: str) -> None:
+        """Makes a folder, open to everybody, whose files are encrypted with a key of hdfs_kms_settings.KEYS (2 s)."""
+        self.make([tree_folder(path, mode=0o777)])
+        self.java("org.apache.hadoop.hdfs.tools.CryptoAdmin", "-createZone", "-keyName", key, "-path", path)
 
     # ---- files -----------------------------------------------------------------------------------------------
 

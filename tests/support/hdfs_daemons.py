@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import hdfs_settings
+from tests.support import hdfs_kms_settings, hdfs_settings
 from tests.support.hadoop_tools import java_command
 from tests.support.hdfs_plan import ClusterPlan, datanode_name, journal_name, kms_name, namenode_name
 from tests.support.hdfs_settings import SiteFiles
@@ -42,7 +42,7 @@ def namenodes(plan: ClusterPlan) -> tuple[str, ...]:
 def helpers(plan: ClusterPlan) -> tuple[str, ...]:
     """Returns the names of the daemons that NameNodes and clients need to be there: JournalNodes and KMS."""
     journals = (journal_name(index) for index in range(len(plan.ports.journals)))
-    return (*journals, *(kms_name(index) for index in range(len(plan.ports.kms))))
+    return (*journals, *(kms_name(index) for index in range(plan.profile.kms)))
 
 
 def conf_folder(plan: ClusterPlan, daemon: str = "") -> Path:
@@ -55,6 +55,8 @@ def write_configuration(plan: ClusterPlan) -> None:
     write_conf(conf_folder(plan), hdfs_settings.common_settings(plan), "WARN")
     for name, files in hdfs_settings.daemon_settings(plan).items():
         write_conf(conf_folder(plan, name), files, "INFO")
+    for index in range(plan.profile.kms):
+        (conf_folder(plan, kms_name(index)) / hdfs_kms_settings.PASSWORD_FILE).write_text("opens the key store")
 
 
 def write_conf(folder: Path, files: SiteFiles, log_level: str) -> None:
@@ -69,8 +71,10 @@ def write_conf(folder: Path, files: SiteFiles, log_level: str) -> None:
 
 def daemon_command(plan: ClusterPlan, name: str, *arguments: str) -> tuple[str, ...]:
     """Returns the command of a daemon."""
-    program = _PROGRAMS[name.rstrip("0123456789")]
-    return _java(plan, conf_folder(plan, name), program.heap, program.main_class, arguments)
+    kind = name.rstrip("0123456789")
+    program, conf = _PROGRAMS[kind], conf_folder(plan, name)
+    options = hdfs_kms_settings.java_options(conf, plan.folder / "logs") if kind == "kms" else ()
+    return _java(plan, conf, program.heap, program.main_class, arguments, options)
 
 
 def client_command(
@@ -80,10 +84,17 @@ def client_command(
     return _java(plan, conf, heap, main_class, arguments)
 
 
-def _java(plan: ClusterPlan, conf: Path, heap: str, main_class: str, arguments: Iterable[str]) -> tuple[str, ...]:
+def _java(
+    plan: ClusterPlan,
+    conf: Path,
+    heap: str,
+    main_class: str,
+    arguments: Iterable[str],
+    options: Iterable[str] = (),
+) -> tuple[str, ...]:
     kerberos = plan.profile.kerberos
-    properties = (f"-Djava.security.krb5.conf={kerberos.realm.krb5_conf}",) if kerberos else ()
-    return java_command(conf, heap, main_class, arguments, properties)
+    realm = (f"-Djava.security.krb5.conf={kerberos.realm.krb5_conf}",) if kerberos else ()
+    return java_command(conf, heap, main_class, arguments, (*realm, *options))
 
 
 def client_environment(plan: ClusterPlan, user: str | None) -> Mapping[str, str]:

@@ -44,12 +44,12 @@ class RouterPorts:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of all daemons."""
+    """The ports of all daemons; all KMS have the same one, at addresses of their own; 0 is none."""
 
     namenodes: tuple[NameNodePorts, ...]
     datanodes: tuple[DataNodePorts, ...]
     journals: tuple[NameNodePorts, ...]
-    kms: tuple[int, ...]
+    kms: int
     router: RouterPorts | None
 
 
@@ -97,14 +97,14 @@ def choose_ports(profile: Profile, datanode_count: int, free: Iterable[int]) -> 
         tuple(NameNodePorts(*take(3)) for _ in range(profile.namenodes)),
         tuple(DataNodePorts(*take(4)) for _ in range(datanode_count)),
         tuple(NameNodePorts(*take(3)) for _ in range(profile.journals)),
-        take(profile.kms),
+        next(left) if profile.kms else 0,
         RouterPorts(*take(4)) if profile.router else None,
     )
 
 
 def ports_wanted(profile: Profile, datanode_count: int) -> int:
     """Returns how many ports the daemons of a profile listen on."""
-    return 3 * (profile.namenodes + profile.journals) + 4 * datanode_count + profile.kms + 4 * profile.router
+    return 3 * (profile.namenodes + profile.journals) + 4 * datanode_count + bool(profile.kms) + 4 * profile.router
 
 
 def namenode_name(index: int) -> str:

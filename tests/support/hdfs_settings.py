@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-from tests.support import hdfs_kerberos_settings
-from tests.support.hdfs_plan import HOST, ClusterPlan, datanode_name, namenode_name
+from tests.support import hdfs_kerberos_settings, hdfs_kms_settings
+from tests.support.hdfs_plan import HOST, ClusterPlan, datanode_name, kms_name, namenode_name
 
 METRICS_PERIOD_S = 1  # how old the counters that a daemon shows may be; its default is 10 s
 
@@ -104,9 +104,9 @@ def is_hdfs_key(key: str) -> bool:
     return key.startswith("dfs.")
 
 
-def _profile_settings(plan: ClusterPlan) -> dict[str, str]:
+def _profile_settings(plan: ClusterPlan) -> Mapping[str, str]:
     kerberos = plan.profile.kerberos
-    return hdfs_kerberos_settings.shared(kerberos) if kerberos else {}
+    return {**(hdfs_kerberos_settings.shared(kerberos) if kerberos else {}), **hdfs_kms_settings.shared(plan)}
 
 
 def common_settings(plan: ClusterPlan) -> SiteFiles:
@@ -142,10 +142,17 @@ def daemon_settings(plan: ClusterPlan) -> Mapping[str, SiteFiles]:
     shared = common_settings(plan)
     own = {namenode_name(index): _namenode_own(plan, index) for index in range(len(plan.ports.namenodes))}
     own |= {datanode_name(index): _datanode_own(plan, index) for index in range(len(plan.datanodes))}
-    return {
-        name: SiteFiles({**shared.core, "hadoop.tmp.dir": str(plan.folder / name / "tmp")}, {**shared.hdfs, **settings})
-        for name, settings in own.items()
-    }
+    daemons = {name: SiteFiles(_own_core(plan, name, shared.core), {**shared.hdfs, **own[name]}) for name in own}
+    return {**daemons, **{kms_name(index): _kms_files(plan, index, shared) for index in range(plan.profile.kms)}}
+
+
+def _own_core(plan: ClusterPlan, name: str, core: Mapping[str, str]) -> Mapping[str, str]:
+    return {**core, "hadoop.tmp.dir": str(plan.folder / name / "tmp")}
+
+
+def _kms_files(plan: ClusterPlan, index: int, shared: SiteFiles) -> SiteFiles:
+    core = hdfs_kms_settings.core(_own_core(plan, kms_name(index), shared.core), plan)
+    return SiteFiles(core, shared.hdfs, hdfs_kms_settings.site_files(plan, index))
 
 
 def xml(settings: Mapping[str, str]) -> str:

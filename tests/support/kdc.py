@@ -18,6 +18,7 @@ from tests.support.processes import Child, bound_to_us, program
 SERVICE_HOST = "localhost"  # the host part of every service principal, as Java finds it for 127.0.0.1
 SERVICES = ("nn", "dn", "jn", "rt", "HTTP")
 SUPERUSER = "hdfs"
+SECOND_KMS = "HTTP/127.0.0.2"
 USERS = (SUPERUSER, "alice", "bob", "ferry")
 _CURE = "Debian: apt-get install krb5-kdc krb5-admin-server krb5-user, or run `make setup` as root"
 _COMMAND_S = 60
@@ -87,8 +88,8 @@ class Realm:
         return self.folder / "krb5.conf"
 
     def keytab(self, name: str) -> Path:
-        """Returns the keytab of a user (alice) or of a service (nn, dn, jn, rt, HTTP)."""
-        return self.folder / "keytabs" / f"{name}.keytab"
+        """Returns the keytab of a user (alice) or of a service (nn, dn, jn, rt, HTTP, HTTP/otherhost)."""
+        return self.folder / "keytabs" / f"{name.replace('/', '_')}.keytab"
 
     def principal(self, name: str) -> str:
         """Returns the full principal: alice@REALM, or nn/localhost@REALM for a service."""
@@ -119,7 +120,7 @@ class Kdc:
         kdc.realm.krb5_conf.write_text(_KRB5_CONF.format(**values))
         (folder / "kdc.conf").write_text(_KDC_CONF.format(**values))
         _run((_program("kdb5_util"), "create", "-s", "-r", realm, "-P", "master"), kdc._environment())
-        kdc.add_principals((*SERVICES, *USERS))
+        kdc.add_principals((*SERVICES, SECOND_KMS, *USERS))
         kdc.start_process()
         return kdc
 
