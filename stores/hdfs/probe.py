@@ -8,7 +8,7 @@ from collections.abc import Callable
 from blockferry.errors import BlockferryError
 from stores.base import Check
 from stores.hdfs import entries
-from stores.hdfs.addresses import by_ip
+from stores.hdfs.addresses import Address, AddressOf, by_ip, shown
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.wire.hdfs_pb2 import DatanodeInfoProto
 from stores.hdfs.wire.listing_pb2 import ListedAnswerProto
@@ -17,7 +17,7 @@ _CONNECT_TIMEOUT_S = 5.0
 _SHOWN_LIVE = "Check the DataNodes' processes and the NameNode's page of DataNodes."
 
 
-def check_location(root: str, namenode: NameNodeClient) -> tuple[Check, ...]:
+def check_location(root: str, namenode: NameNodeClient, address_of: AddressOf = by_ip) -> tuple[Check, ...]:
     """Returns the steps that were tried; the first of NameNode, root and list that fails ends the way."""
     checks = [_resolution(host) for host, _ in namenode.addresses]
     root = root or "/"
@@ -30,7 +30,7 @@ def check_location(root: str, namenode: NameNodeClient) -> tuple[Check, ...]:
         checks.append(_tried(step, attempt))
         if not checks[-1].passed:
             return tuple(checks)
-    return (*checks, *_datanodes(namenode))
+    return (*checks, *_datanodes(namenode, address_of))
 
 
 def _tried(step: str, attempt: Callable[[], str]) -> Check:
@@ -69,7 +69,7 @@ def _list(namenode: NameNodeClient, root: str) -> str:
     return f"{root} can be listed: {count} entries."
 
 
-def _datanodes(namenode: NameNodeClient) -> tuple[Check, ...]:
+def _datanodes(namenode: NameNodeClient, address_of: AddressOf) -> tuple[Check, ...]:
     try:
         found = namenode.get_live_datanodes()
     except BlockferryError as error:
@@ -78,18 +78,17 @@ def _datanodes(namenode: NameNodeClient) -> tuple[Check, ...]:
         return (Check("datanodes", False, error.message, error.reason),)
     if not found:
         return (Check("datanodes", False, f"No DataNode is alive. {_SHOWN_LIVE}", "DATANODE_UNAVAILABLE"),)
-    return tuple(_datanode(info) for info in found)
+    return tuple(_datanode(info, address_of(info.id)) for info in found)
 
 
-def _datanode(info: DatanodeInfoProto) -> Check:
-    host, port = by_ip(info.id)
-    step = f"datanode {info.id.hostName}:{port}"
+def _datanode(info: DatanodeInfoProto, address: Address) -> Check:
+    step = f"datanode {shown((info.id.hostName, address[1]))}"
     try:
-        socket.create_connection((host, port), _CONNECT_TIMEOUT_S).close()
+        socket.create_connection(address, _CONNECT_TIMEOUT_S).close()
     except OSError as error:
         message = (
-            f"The DataNode {info.id.hostName} cannot be reached at {host}:{port} ({error}). Blocks are read from every "
-            "DataNode directly: open that port from here to it."
+            f"The DataNode {info.id.hostName} cannot be reached at {shown(address)} ({error}). Blocks are read from "
+            "every DataNode directly: open that port from here to it."
         )
         return Check(step, False, message, "DATANODE_UNAVAILABLE")
-    return Check(step, True, f"{host}:{port} accepts connections.")
+    return Check(step, True, f"{shown(address)} accepts connections.")

@@ -13,8 +13,10 @@ from blockferry.errors import BlockferryError, Whose
 from stores.base import Check, ClaimProbe, Extent, RangeRead, Stat
 from stores.checksum import Algorithm, Checksum
 from stores.hdfs import entries
+from stores.hdfs.addresses import by_host_name, by_ip
 from stores.hdfs.cluster import resolve
 from stores.hdfs.datanode import Datanodes
+from stores.hdfs.experience import Experience
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.lookahead import PagesAhead, page_of
 from stores.hdfs.namenode import NameNodeClient
@@ -49,8 +51,16 @@ class HdfsSource:
         self._namenode = NameNodeClient(
             self.cluster.namenodes, location.user or getpass.getuser(), timeout_s or limits.call_s
         )
-        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", timeout_s or limits.datanode_s)
-        self._reader = FileReader(self._datanodes, Layouts(self._ask_layout), self._namenode.report_bad_blocks)
+        datanode_s = timeout_s or limits.datanode_s
+        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s)
+        self._address_of = by_host_name if self.cluster.use_datanode_hostname else by_ip
+        self._reader = FileReader(
+            self._datanodes,
+            Layouts(self._ask_layout),
+            self._namenode.report_bad_blocks,
+            Experience(datanode_s),
+            self._address_of,
+        )
 
     def close(self) -> None:
         """Closes every connection."""
@@ -125,7 +135,7 @@ class HdfsSource:
 
     def checks(self, write: bool) -> tuple[Check, ...]:
         """See `Prober.checks`. A source is not written to, whatever `write` says."""
-        return check_location(self._root, self._namenode)
+        return check_location(self._root, self._namenode, self._address_of)
 
     def probe_claims(self) -> ClaimProbe:
         """A source takes no claims."""
