@@ -20,7 +20,7 @@ from stores.hdfs.target import Target
 
 WINDOW_BYTES = 8 << 20
 BATCH_BYTES = 1 << 20
-_MAX_BATCH_PACKETS = 500  # two pieces each, and IOV_MAX is 1024
+_MAX_BATCH_PIECES = 1000  # IOV_MAX is 1024
 
 
 class UnpredictedPacketError(Exception):
@@ -105,7 +105,9 @@ class _Batches:
         self._answer = answer
         self._layout = layout
         self._row_count = min(max(WINDOW_BYTES // layout.packet_bytes, 1), layout.packet_count)
-        self._batch_count = min(max(BATCH_BYTES // layout.packet_bytes, 1), _MAX_BATCH_PACKETS)
+        target = answer.target
+        pieces_per_packet = 2 if target.cell_count == 1 else 3 + layout.packet_bytes // target.smallest_cell_bytes
+        self._batch_count = max(min(BATCH_BYTES // layout.packet_bytes, _MAX_BATCH_PIECES // pieces_per_packet), 1)
         self._buffer = bytearray(self._row_count * layout.row_bytes)
         self._rows = np.frombuffer(self._buffer, np.uint8).reshape(self._row_count, layout.row_bytes)
         whole = memoryview(self._buffer)
@@ -145,8 +147,9 @@ class _Batches:
         """Returns the memory of a batch in the order of the wire: a row, its packet's data, the next row, ..."""
         layout, target = self._layout, self._answer.target
         start, last = layout.begin_of(first), layout.begin_of(end)
-        if start >= target.offset and last <= target.wanted_end and last - start == len(rows) * layout.packet_bytes:
-            view, size_bytes = target.wanted(start, last), layout.packet_bytes
+        view = target.together(start, last)
+        if view is not None and len(view) == len(rows) * layout.packet_bytes:
+            size_bytes = layout.packet_bytes
             pieces = rows * 2  # as many as are needed; packets of 4 KiB are 262,144 a GiB, so no calls per packet
             pieces[0::2] = rows
             pieces[1::2] = [view[at : at + size_bytes] for at in range(0, len(view), size_bytes)]

@@ -84,9 +84,23 @@ class Datanodes:
             BlockferryError: CHECKSUM_MISMATCH, SOURCE_UNVERIFIED, REPLICA_MISSING, REPLICA_UNREADABLE, TOKEN_REFUSED:
                 it is about this replica; DATANODE_UNAVAILABLE, DATANODE_SLOW: it is about the DataNode.
         """
-        wish = Wish(_replica(address, block), block, offset, view, algorithm, allow_unproven)
+        return self.read_cells(address, block, offset, (view,), algorithm, allow_unproven, limit)
+
+    def read_cells(
+        self,
+        address: Address,
+        block: LocatedBlockProto,
+        offset: int,
+        cells: tuple[memoryview, ...],
+        algorithm: Algorithm | None,
+        allow_unproven: bool = False,
+        limit: Limit | None = None,
+    ) -> DatanodeRead:
+        """Fills the cells, one after the other, as `read` fills its view; one at least, and none empty where there are
+        several. Returns a checksum for each."""
+        wish = Wish(_replica(address, block), block, offset, cells, algorithm, allow_unproven)
         read = partial(read_block, wish=wish, client_name=self._client_name)
-        call = _Call(address, wish.replica, offset, len(view), limit or Limit(self._timeout_s))
+        call = _Call(address, wish.replica, offset, wish.size_bytes, limit or Limit(self._timeout_s))
         try:
             return self._talk(call, partial(read, predictable=True))
         except UnpredictedPacketError:

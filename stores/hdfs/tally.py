@@ -13,14 +13,14 @@ from stores.hdfs.target import Target
 
 
 class Tally:
-    """The running sums of one read. Use it in order: `hash` what has arrived (while it is in the processor's cache),
-    then `verify` a window of it, and so on to the end.
+    """The running sums of one read, one per cell of its target. Use it in order: `hash` what has arrived (while it is
+    in the processor's cache), then `verify` a window of it, and so on to the end.
 
     Each byte is hashed once, or twice when the caller wants another algorithm than the stored one. A window has one
     comparison: a single wrong bit, or a burst of up to 32, always shows.
     """
 
-    __slots__ = ("_bytes_per_crc", "_other", "_replica", "_stored", "_target", "_wanted", "_whole", "_window")
+    __slots__ = ("_bytes_per_crc", "_cells", "_others", "_replica", "_stored", "_target", "_wanted", "_window")
 
     def __init__(
         self, replica: Replica, target: Target, stored: Algorithm | None, bytes_per_crc: int, wanted: Algorithm
@@ -30,17 +30,18 @@ class Tally:
         self._stored = stored
         self._bytes_per_crc = bytes_per_crc
         self._wanted = wanted
-        self._other = 0  # of all wanted bytes so far, in the wanted algorithm, where that is not the stored one
-        self._window = 0  # of the window's wanted bytes so far, in the stored algorithm
-        self._whole = empty(stored or wanted)
+        self._others = [0] * target.cell_count  # in the wanted algorithm, where that is not the stored one
+        self._window: dict[int, tuple[int, int]] = {}  # by cell, of the window so far: stored algorithm's CRC, bytes
+        self._cells = [empty(stored or wanted)] * target.cell_count
 
     def hash(self, first: int, last: int) -> None:
         """Hashes the bytes of [first, last), which follow those of the call before."""
-        view = self._target.wanted(first, last)
-        if self._stored is not None:
-            self._window = crc_of(self._stored, view, self._window)
-        if self._stored is not self._wanted:
-            self._other = crc_of(self._wanted, view, self._other)
+        for cell, view in self._target.wanted(first, last):
+            if self._stored is not None:
+                crc, size_bytes = self._window.get(cell, (0, 0))
+                self._window[cell] = crc_of(self._stored, view, crc), size_bytes + len(view)
+            if self._stored is not self._wanted:
+                self._others[cell] = crc_of(self._wanted, view, self._others[cell])
 
     def verify(self, words: NDArray[np.uint32], first: int, last: int) -> None:
         """Compares [first, last), hashed since the call before, with its stored CRCs.
@@ -53,25 +54,29 @@ class Tally:
         """
         if self._stored is None:
             return
-        wanted = Checksum(self._stored, self._window)
-        size_bytes = len(self._target.wanted(first, last))
-        head, tail = self._target.head(first, last), self._target.tail(first, last)
-        found = wanted
-        if len(head) or len(tail):
-            ends = [(checksum_of(self._stored, end), len(end)) for end in (head, tail)]
-            found = concatenation([ends[0], (wanted, size_bytes), ends[1]])
+        parts = {cell: (Checksum(self._stored, crc), size) for cell, (crc, size) in self._window.items()}
+        found = self._with_ends(self._stored, list(parts.values()), first, last)
         expected = sum_of_chunks(self._stored, words, self._bytes_per_crc, last - first)
         if found != expected:
             at, expected, found = self._first_difference(words, first, last) or (first, expected, found)
             raise self._replica.corrupt(at, expected.hex, found.hex)
-        self._whole = combine(self._whole, wanted, size_bytes)
-        self._window = 0
+        for cell, (checksum, size_bytes) in parts.items():
+            self._cells[cell] = combine(self._cells[cell], checksum, size_bytes)
+        self._window.clear()
+
+    def _with_ends(self, algorithm: Algorithm, parts: list[tuple[Checksum, int]], first: int, last: int) -> Checksum:
+        """Returns the sum of all that has come of [first, last), of which `parts` are the wanted bytes, in order."""
+        head, tail = self._target.head(first, last), self._target.tail(first, last)
+        if len(parts) == 1 and not len(head) and not len(tail):
+            return parts[0][0]
+        ends = [(checksum_of(algorithm, end), len(end)) for end in (head, tail)]
+        return concatenation([ends[0], *parts, ends[1]])
 
     def _first_difference(
         self, words: NDArray[np.uint32], first: int, last: int
     ) -> tuple[int, Checksum, Checksum] | None:
         """Returns the place of the first chunk that is wrong, its stored checksum and the one of its bytes."""
-        algorithm = self._whole.algorithm
+        algorithm = self._cells[0].algorithm
         for index, at in enumerate(range(first, last, self._bytes_per_crc)):
             chunk = b"".join(self._target.pieces(at, min(at + self._bytes_per_crc, last)))
             expected = sum_of_chunks(algorithm, words[index : index + 1], len(chunk), len(chunk))
@@ -81,6 +86,8 @@ class Tally:
         return None
 
     @property
-    def checksum(self) -> Checksum:
-        """The checksum of all wanted bytes so far, in the wanted algorithm."""
-        return self._whole if self._stored is self._wanted else Checksum(self._wanted, self._other)
+    def checksums(self) -> tuple[Checksum, ...]:
+        """The checksums of the wanted bytes so far, by cell, in the wanted algorithm."""
+        if self._stored is self._wanted:
+            return tuple(self._cells)
+        return tuple(Checksum(self._wanted, crc) for crc in self._others)

@@ -43,16 +43,22 @@ class DatanodeRead:
     """What a read found.
 
     Attributes:
-        checksum: of exactly the wanted bytes, in the wanted algorithm.
+        cells: checksums of exactly the wanted bytes, in the wanted algorithm: one per cell, in order.
         proven: every byte was compared with the sums that the DataNode stores.
         crc_type: 0 NULL, 1 CRC32, 2 CRC32C, as stored.
         bytes_per_crc: chunk size of the stored sums; without meaning for NULL.
     """
 
-    checksum: Checksum
+    cells: tuple[Checksum, ...]
     proven: bool
     crc_type: int
     bytes_per_crc: int
+
+    @property
+    def checksum(self) -> Checksum:
+        """Of the wanted bytes of a read with one cell."""
+        (only,) = self.cells
+        return only
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +79,19 @@ class BlockSums:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The arguments of a read, see `Datanodes.read`."""
+    """The arguments of a read, see `Datanodes.read`. What follows `offset` goes into the cells, one after the other."""
 
     replica: Replica
     block: LocatedBlockProto
     offset: int
-    view: memoryview
+    cells: tuple[memoryview, ...]
     algorithm: Algorithm | None
     allow_unproven: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes are wanted."""
+        return sum(map(len, self.cells))
 
 
 def algorithm_of(crc_type: int) -> Algorithm | None:
@@ -89,7 +100,7 @@ def algorithm_of(crc_type: int) -> Algorithm | None:
 
 
 def read_block(peer: Peer, wish: Wish, client_name: str, predictable: bool) -> DatanodeRead:
-    """Fills the wish's view and verifies it.
+    """Fills the wish's cells and verifies them.
 
     Raises:
         UnpredictedPacketError: only with `predictable`: read again without, over a new connection.
@@ -98,7 +109,7 @@ def read_block(peer: Peer, wish: Wish, client_name: str, predictable: bool) -> D
     """
     base = BaseHeaderProto(block=wish.block.b, token=wish.block.blockToken)
     header = ClientOperationHeaderProto(baseHeader=base, clientName=client_name)
-    message = OpReadBlockProto(header=header, offset=wish.offset, len=len(wish.view), sendChecksums=True)
+    message = OpReadBlockProto(header=header, offset=wish.offset, len=wish.size_bytes, sendChecksums=True)
     peer.send(packet.request(packet.READ_BLOCK, message))
     response = _response(peer, wish.replica, wish.offset)
     answer = _answer(wish, response)
@@ -111,7 +122,7 @@ def read_block(peer: Peer, wish: Wish, client_name: str, predictable: bool) -> D
     crc_type = response.readOpChecksumInfo.checksum.type
     proven = crc_type != CRC_TYPE_NULL
     _report(peer, _CHECKSUM_OK if proven else _SUCCESS)
-    return DatanodeRead(answer.tally.checksum, proven, crc_type, answer.bytes_per_crc)
+    return DatanodeRead(answer.tally.checksums, proven, crc_type, answer.bytes_per_crc)
 
 
 def _answer(wish: Wish, response: BlockOpResponseProto) -> Answer:
@@ -128,9 +139,9 @@ def _answer(wish: Wish, response: BlockOpResponseProto) -> Answer:
             f"{info.checksum.type}). Read another replica, or accept bytes that nothing proves.",
             wish.offset,
         )
-    wanted_end = wish.offset + len(wish.view)
+    wanted_end = wish.offset + wish.size_bytes
     chunk_end = -(-wanted_end // bytes_per_crc) * bytes_per_crc
-    target = Target(start, wish.offset, wish.view, chunk_end)
+    target = Target(start, wish.offset, wish.cells, chunk_end)
     wanted = wish.algorithm or stored or Algorithm.CRC32C
     tally = Tally(wish.replica, target, stored, bytes_per_crc, wanted)
     end = min(chunk_end, max(wanted_end, wish.block.b.numBytes))

@@ -84,7 +84,7 @@ def test_whole_blocks_of_every_replica_are_read_and_proven(stage: Stage, spec: F
             got, found = stage.read(block, 0, len(expected), replica=replica)
             assert got == expected
             assert found == DatanodeRead(
-                checksum_of(Algorithm.CRC32C, expected),
+                (checksum_of(Algorithm.CRC32C, expected),),
                 True,
                 1 if spec.checksum_type == "CRC32" else 2,
                 spec.bytes_per_checksum,

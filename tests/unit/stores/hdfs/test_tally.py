@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,15 @@ from stores.hdfs.target import Target
 from tests.support.block_sender import BlockSender, flipped
 
 REPLICA = Replica(7, "dn:9866")
+
+
+def dealt(view: memoryview, cell_bytes: int) -> tuple[memoryview, ...]:
+    """Returns the view as cells of so many bytes, the first one shorter; 0: as one."""
+    if not cell_bytes or len(view) <= 1:
+        return (view,)
+    first = len(view) // 2 % cell_bytes + 1
+    ends = [0, *range(first, len(view), cell_bytes), len(view)]
+    return tuple(view[begin:end] for begin, end in pairwise(ends))
 
 
 @st.composite
@@ -39,11 +49,11 @@ def fill(target: Target, data: bytes, first: int, last: int) -> None:
 
 
 def tally_of(
-    sender: BlockSender, sent: bytes, offset: int, view: memoryview, wanted: Algorithm, window_chunks: int
-) -> Checksum:
+    sender: BlockSender, sent: bytes, offset: int, cells: tuple[memoryview, ...], wanted: Algorithm, window_chunks: int
+) -> tuple[Checksum, ...]:
     """Runs a read of `sent`, which the sender may have stored otherwise, in windows of so many chunks."""
-    start, end = sender.start(offset), sender.end(offset, len(view))
-    target = Target(start, offset, view, end)
+    start, end = sender.start(offset), sender.end(offset, sum(map(len, cells)))
+    target = Target(start, offset, cells, end)
     tally = Tally(REPLICA, target, sender.algorithm, sender.bytes_per_crc, wanted)
     step = sender.bytes_per_crc * window_chunks
     for first in range(start, end, step):
@@ -53,24 +63,25 @@ def tally_of(
             fill(target, sent, *batch)
             tally.hash(*batch)
         tally.verify(words_of(sender.crcs(sender.data[first:last])), first, last)
-    return tally.checksum
+    return tally.checksums
 
 
-@given(reads(), st.integers(1, 9), st.sampled_from(list(Algorithm)))
+@given(reads(), st.integers(1, 9), st.sampled_from(list(Algorithm)), st.sampled_from([0, 1, 7, 64, 1000]))
 def test_exactly_the_wanted_bytes_are_filled_and_summed(
-    read: tuple[BlockSender, int, int], window_chunks: int, wanted: Algorithm
+    read: tuple[BlockSender, int, int], window_chunks: int, wanted: Algorithm, cell_bytes: int
 ) -> None:
     sender, offset, size = read
     guarded = bytearray(b"\xaa" * (size + 20))
-    found = tally_of(sender, sender.data, offset, memoryview(guarded)[10 : 10 + size], wanted, window_chunks)
+    cells = dealt(memoryview(guarded)[10 : 10 + size], cell_bytes)
+    found = tally_of(sender, sender.data, offset, cells, wanted, window_chunks)
     expected = sender.data[offset : offset + size]
-    assert found == checksum_of(wanted, expected)
     assert guarded == b"\xaa" * 10 + expected + b"\xaa" * 10
+    assert found == tuple(checksum_of(wanted, cell) for cell in cells)
 
 
-@given(reads(), st.integers(1, 9), st.data())
+@given(reads(), st.integers(1, 9), st.sampled_from([0, 7, 100]), st.data())
 def test_one_flipped_bit_in_any_sent_byte_is_found_in_its_chunk(
-    read: tuple[BlockSender, int, int], window_chunks: int, data: st.DataObject
+    read: tuple[BlockSender, int, int], window_chunks: int, cell_bytes: int, data: st.DataObject
 ) -> None:
     sender, offset, size = read
     start, end = sender.start(offset), sender.end(offset, size)
@@ -79,7 +90,8 @@ def test_one_flipped_bit_in_any_sent_byte_is_found_in_its_chunk(
     place = data.draw(st.integers(start, end - 1))
     sent = flipped(sender.data, place, data.draw(st.integers(0, 7)))
     with pytest.raises(BlockferryError) as caught:
-        tally_of(sender, sent, offset, memoryview(bytearray(size)), Algorithm.CRC32C, window_chunks)
+        cells = dealt(memoryview(bytearray(size)), cell_bytes)
+        tally_of(sender, sent, offset, cells, Algorithm.CRC32C, window_chunks)
     error = caught.value
     assert (error.reason, error.whose, error.retryable) == ("CHECKSUM_MISMATCH", Whose.SOURCE, False)
     assert error.coordinates["offset"] == str(sender.start(place))
@@ -92,23 +104,35 @@ def test_one_flipped_bit_in_any_sent_byte_is_found_in_its_chunk(
 def test_without_stored_sums_bytes_are_only_hashed(read: tuple[BlockSender, int, int], wanted: Algorithm) -> None:
     sender, offset, size = read
     unsummed = BlockSender(sender.data, sender.bytes_per_crc, None)
-    found = tally_of(unsummed, sender.data, offset, memoryview(bytearray(size)), wanted, 3)
+    (found,) = tally_of(unsummed, sender.data, offset, (memoryview(bytearray(size)),), wanted, 3)
     assert found == checksum_of(wanted, sender.data[offset : offset + size])
 
 
 def test_pieces_of_a_read_inside_one_chunk() -> None:
     view = memoryview(bytearray(100))
-    target = Target(512, 600, view, 1024)
+    target = Target(512, 600, (view,), 1024)
     assert [len(piece) for piece in target.pieces(512, 1024)] == [88, 100, 324]
     assert [len(piece) for piece in target.pieces(512, 550)] == [38]
     assert [len(piece) for piece in target.pieces(590, 610)] == [10, 10]
     assert target.pieces(700, 700) == ()
-    assert len(target.wanted(512, 650)) == 50
-    assert len(target.wanted(900, 1024)) == 0
+    assert [(cell, len(piece)) for cell, piece in target.wanted(512, 650)] == [(0, 50)]
+    assert target.wanted(900, 1024) == []
+
+
+def test_the_wanted_bytes_of_several_cells() -> None:
+    cells = tuple(memoryview(bytearray(size)) for size in (40, 100, 60))
+    target = Target(512, 600, cells, 1024)
+    assert [(cell, len(piece)) for cell, piece in target.wanted(512, 1024)] == [(0, 40), (1, 100), (2, 60)]
+    assert [(cell, len(piece)) for cell, piece in target.wanted(640, 740)] == [(1, 100)]
+    assert [(cell, len(piece)) for cell, piece in target.wanted(639, 741)] == [(0, 1), (1, 100), (2, 1)]
+    assert [len(piece) for piece in target.pieces(590, 1000)] == [10, 40, 100, 60, 200]
+    assert target.together(639, 641) is None
+    assert target.together(590, 610) is None
+    assert (target.cell_count, target.smallest_cell_bytes, target.wanted_end) == (3, 100, 800)
 
 
 def test_the_usual_packet_is_one_piece_of_the_view_itself() -> None:
     memory = bytearray(4096)
-    (piece,) = Target(0, 0, memoryview(memory), 4096).pieces(1024, 2048)
+    (piece,) = Target(0, 0, (memoryview(memory),), 4096).pieces(1024, 2048)
     piece[0] = 9
     assert memory[1024] == 9
