@@ -83,6 +83,17 @@ def kms_kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
+def ha_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """Nameservice ns1 of three NameNodes, namenode active, namenode3 an observer, and two DataNodes; no Kerberos.
+
+    A test that fails over or kills calls restore() at its end, in a `finally`.
+    """
+    with HdfsCluster.start(tmp_path_factory.mktemp("ha-hdfs"), profile=Profile(namenodes=3)) as cluster:
+        cluster.make_observer("namenode3")
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def erasure_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """One NameNode and five DataNodes; what is made below /rs is RS-3-2-1024k, below /xor XOR-2-1-1024k."""
     folders = {"/rs": "RS-3-2-1024k", "/xor": "XOR-2-1-1024k"}

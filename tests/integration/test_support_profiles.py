@@ -7,11 +7,13 @@ import pytest
 
 from tests.support.content import content
 from tests.support.hdfs import HdfsCluster
+from tests.support.hdfs_profile import Kerberos, Profile
 from tests.support.kdc import Kdc
 from tests.support.tree import FileSpec
 
 _SIZE = 1_500_000
 _SECRET = 0o400
+_HA = "org.apache.hadoop.hdfs.server.namenode.ha"
 
 
 @pytest.fixture
@@ -115,3 +117,38 @@ def test_each_kms_alone_opens_the_files(zone_hdfs: HdfsCluster, folder_name: str
         zone_hdfs.start_daemon(gone)
         zone_hdfs.wait_ready()
     assert (tmp_path / "kms1").read_bytes() == (tmp_path / "kms2").read_bytes() == content(4, 1_000)
+
+
+def _audited(cluster: HdfsCluster, namenode: str, path: str) -> bool:
+    return f"src={path}\t" in (cluster.plan.folder / "logs" / f"{namenode}.log").read_text()
+
+
+def test_a_nameservice_fails_over_by_hand_and_after_a_kill(ha_hdfs: HdfsCluster, folder_name: str) -> None:
+    path = f"{folder_name}/f"
+    ha_hdfs.make([FileSpec(path, size=10)])
+    try:
+        ha_hdfs.fail_over("namenode2")
+        assert [ha_hdfs.state(name) for name in ha_hdfs.namenodes] == ["standby", "active", "observer"]
+        assert path in ha_hdfs.shell("-ls", folder_name)
+        ha_hdfs.kill("namenode2")
+        ha_hdfs.fail_over("namenode")
+        assert path in ha_hdfs.shell("-ls", folder_name)
+    finally:
+        ha_hdfs.restore()
+    assert [ha_hdfs.state(name) for name in ha_hdfs.namenodes] == ["active", "standby", "observer"]
+
+
+def test_an_observer_answers_the_clients_that_ask_it(ha_hdfs: HdfsCluster, folder_name: str) -> None:
+    ha_hdfs.make([FileSpec(f"{folder_name}/f", size=10)])
+    provider = {"dfs.client.failover.proxy.provider.ns1": f"{_HA}.ObserverReadProxyProvider"}
+    ha_hdfs.shell("-ls", folder_name, conf=ha_hdfs.client_folder("observing", provider))
+    assert _audited(ha_hdfs, "namenode3", folder_name)
+
+
+def test_a_nameservice_in_a_realm_with_journals_starts(kdc: Kdc, tmp_path: Path) -> None:
+    profile = Profile(kerberos=Kerberos(kdc.realm), namenodes=2, journals=3)
+    with HdfsCluster.start(tmp_path, datanode_count=1, replication=1, profile=profile) as cluster:
+        cluster.make([FileSpec("/f", size=10)])
+        cluster.kill("namenode")
+        cluster.fail_over("namenode2")
+        assert "/f" in cluster.shell("-ls", "/", user="alice")

@@ -16,11 +16,13 @@ as nobody else. A cluster offers every protection: client_folder("x", {"hadoop.r
 import getpass
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +30,16 @@ from urllib.parse import quote
 
 from tests.support import hdfs_daemons, hdfs_kms_settings, hdfs_settings
 from tests.support.hadoop_tools import COMMAND_S, HeldFile, get_page
-from tests.support.hdfs_plan import HOST, NAMENODE, ClusterPlan, choose_ports, kms_name, ports_wanted
+from tests.support.hdfs_plan import (
+    HOST,
+    NAMENODE,
+    NAMESERVICE,
+    ClusterPlan,
+    choose_ports,
+    kms_name,
+    namenode_id,
+    ports_wanted,
+)
 from tests.support.hdfs_profile import SIMPLE, Profile
 from tests.support.kdc import SUPERUSER
 from tests.support.ports import free_ports
@@ -39,12 +50,18 @@ from tests.support.tree import folder as tree_folder
 _MAKE_THREADS = 16
 
 
+def _listens(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), timeout=5):
+        return True
+
+
 @dataclass(slots=True)
 class HdfsCluster:
     """A running cluster. Daemons are named namenode, datanode1, datanode2, ...; `start` makes one."""
 
     plan: ClusterPlan
     children: dict[str, Child] = field(default_factory=dict)
+    observers: set[str] = field(default_factory=set)
 
     @classmethod
     def start(
@@ -62,12 +79,15 @@ class HdfsCluster:
         plan = ClusterPlan(folder.absolute(), ports, replication, block_size, superuser, settings or {}, profile)
         cluster = cls(plan)
         hdfs_daemons.write_configuration(plan)
-        cluster._format()
-        cluster._make_keys()
         try:
-            for name in cluster.daemons:
+            cluster._make_keys()
+            cluster._start_journals()
+            cluster._format()
+            for name in cluster.daemons[plan.profile.journals :]:
                 cluster.start_daemon(name)
             cluster.wait_ready()
+            if plan.highly_available:
+                cluster.fail_over(NAMENODE)
             for policy in profile.erasure_policies:
                 cluster.erasure("-enablePolicy", "-policy", policy)
         except BaseException:
@@ -88,12 +108,16 @@ class HdfsCluster:
     @property
     def namenode(self) -> str:
         """The (first) NameNode's RPC address, HOST:PORT."""
-        return f"{self.plan.host}:{self.plan.namenode.rpc}"
+        return self.namenode_address(NAMENODE)
+
+    def namenode_address(self, name: str) -> str:
+        """Returns a NameNode's RPC address, HOST:PORT."""
+        return f"{self.plan.host}:{self.plan.ports.namenodes[self.namenodes.index(name)].rpc}"
 
     @property
     def uri(self) -> str:
-        """hdfs://HOST:PORT, without a slash at the end."""
-        return f"hdfs://{self.namenode}"
+        """hdfs://HOST:PORT, without a slash at the end; of a nameservice hdfs://ns1."""
+        return f"hdfs://{NAMESERVICE}" if self.plan.highly_available else f"hdfs://{self.namenode}"
 
     @property
     def conf_folder(self) -> Path:
@@ -103,7 +127,13 @@ class HdfsCluster:
     @property
     def daemons(self) -> tuple[str, ...]:
         """All daemon names in the order of their start."""
-        return (*hdfs_daemons.helpers(self.plan), *hdfs_daemons.namenodes(self.plan), *self.datanodes)
+        helpers = (*hdfs_daemons.journals(self.plan), *hdfs_daemons.key_servers(self.plan))
+        return (*helpers, *self.namenodes, *self.datanodes)
+
+    @property
+    def namenodes(self) -> tuple[str, ...]:
+        """The names of the NameNodes: namenode, namenode2, ..."""
+        return hdfs_daemons.namenodes(self.plan)
 
     @property
     def datanodes(self) -> tuple[str, ...]:
@@ -132,6 +162,14 @@ class HdfsCluster:
             done = subprocess.run(bound_to_us(command), stdout=log, stderr=log, timeout=COMMAND_S)
         if done.returncode:
             raise RuntimeError(f"formatting the NameNode failed; {self._log('format')}:\n{tail(self._log('format'))}")
+        for other in self.namenodes[1:]:  # what -bootstrapStandby would fetch with a JVM of its own
+            shutil.copytree(self.plan.folder / NAMENODE / "name", self.plan.folder / other / "name")
+
+    def _start_journals(self) -> None:
+        for name in hdfs_daemons.journals(self.plan):
+            self.start_daemon(name)
+        for name, ports in zip(hdfs_daemons.journals(self.plan), self.plan.ports.journals, strict=True):
+            self.children[name].wait_ready(partial(_listens, HOST, ports.rpc))
 
     def _make_keys(self) -> None:
         """Fills the key store, which a KMS reads only when it starts."""
@@ -158,42 +196,97 @@ class HdfsCluster:
         """Sends a signal to a daemon. SIGSTOP hangs it, SIGCONT lets it go on; after SIGKILL it is gone on return."""
         self.children[name].signal(number)
 
+    def runs(self, name: str) -> bool:
+        """Returns whether a daemon was started and lives (a stopped one counts as living)."""
+        return name in self.children and self.children[name].alive()
+
     def wait_ready(self, deadline_s: float = 90.0) -> None:
-        """Waits until the NameNode is out of safe mode and knows every DataNode whose process runs."""
+        """Waits until the NameNodes are out of safe mode and know every DataNode whose process runs; KMS listen."""
 
         def ready() -> bool:
             for child in self.children.values():
                 if not child.alive() and child.process.returncode != -signal.SIGKILL:
                     raise RuntimeError(f"{child.name} ended by itself; {child.log}:\n{tail(child.log)}")
-            if not all(self._kms_listens(index) for index in range(self.plan.profile.kms)):
-                return False
-            running = tuple(name for name in self.datanodes if name in self.children and self.children[name].alive())
-            state = self._jmx("FSNamesystemState")["FSState"]
-            return state == "Operational" and set(running) <= set(self.live_datanodes())
+            namenodes = tuple(name for name in self.namenodes if self.runs(name))
+            return all(self._kms_ready()) and all(self._knows_datanodes(name) for name in namenodes)
 
         try:
             wait_for("HDFS to be ready", ready, deadline_s=deadline_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{tail(self._log(NAMENODE))}") from error
 
-    def _kms_listens(self, index: int) -> bool:
-        name = kms_name(index)
-        if name not in self.children or not self.children[name].alive():
-            return True  # a test has killed it
-        with socket.create_connection((hdfs_kms_settings.address(index), self.plan.ports.kms), timeout=5):
-            return True
+    def _kms_ready(self) -> Iterable[bool]:
+        for index, name in enumerate(hdfs_daemons.key_servers(self.plan)):
+            yield not self.runs(name) or _listens(hdfs_kms_settings.address(index), self.plan.ports.kms)
 
-    def _jmx(self, bean: str) -> Mapping[str, str]:
-        beans = json.loads(get_page(self.plan.namenode.http, f"/jmx?qry=Hadoop:service=NameNode,name={bean}"))["beans"]
+    def _knows_datanodes(self, namenode: str) -> bool:
+        running = {name for name in self.datanodes if self.runs(name)}
+        state = self._jmx("FSNamesystemState", namenode)["FSState"]
+        return state == "Operational" and running <= set(self.live_datanodes(namenode))
+
+    def _jmx(self, bean: str, namenode: str) -> Mapping[str, str]:
+        beans = json.loads(get_page(self._http_port(namenode), f"/jmx?qry=Hadoop:service=NameNode,name={bean}"))[
+            "beans"
+        ]
         if not beans:
-            raise ValueError(f"the NameNode has no bean {bean} yet")
+            raise ValueError(f"{namenode} has no bean {bean} yet")
         return dict(beans[0])
 
-    def live_datanodes(self) -> tuple[str, ...]:
-        """Returns the names of the DataNodes that the NameNode holds alive (a killed one stays for about 12 s)."""
-        live = json.loads(self._jmx("NameNodeInfo")["LiveNodes"]).values()
+    def _http_port(self, namenode: str) -> int:
+        return self.plan.ports.namenodes[self.namenodes.index(namenode)].http
+
+    def live_datanodes(self, namenode: str = NAMENODE) -> tuple[str, ...]:
+        """Returns the names of the DataNodes that a NameNode holds alive (a killed one stays for about 12 s)."""
+        live = json.loads(self._jmx("NameNodeInfo", namenode)["LiveNodes"]).values()
         addresses = {node["xferaddr"] for node in live}
         return tuple(name for name in self.datanodes if self.datanode_address(name) in addresses)
+
+    # ---- fail-over -------------------------------------------------------------------------------------------
+
+    def state(self, namenode: str) -> str:
+        """Returns active, standby or observer; "" for a NameNode that does not run."""
+        return self._jmx("NameNodeStatus", namenode)["State"] if self.runs(namenode) else ""
+
+    def active(self) -> str | None:
+        """Returns the name of the active NameNode, or None."""
+        return next((name for name in self.namenodes if self.state(name) == "active"), None)
+
+    def fail_over(self, to: str) -> None:
+        """Makes a NameNode the active one (1 to 2 s); the one before becomes standby, or is dead.
+
+        A NameNode that is started again is standby; so are all after all were killed.
+        """
+        before = self.active()
+        if before is None:
+            self.ha_admin("-transitionToActive", "--forceactive", self._id(to))
+        elif before != to:
+            self.ha_admin("-failover", self._id(before), self._id(to))
+
+    def make_observer(self, namenode: str) -> None:
+        """Turns a standby into an observer, which answers reads and never becomes active."""
+        self.observers.add(namenode)
+        self.ha_admin("-transitionToObserver", self._id(namenode))
+
+    def _id(self, namenode: str) -> str:
+        return namenode_id(self.namenodes.index(namenode))
+
+    def ha_admin(self, *arguments: str) -> str:
+        """Runs DFSHAAdmin: ha_admin("-getServiceState", "nn1")."""
+        return self.java("org.apache.hadoop.hdfs.tools.DFSHAAdmin", *arguments)
+
+    def restore(self) -> None:
+        """Starts what was killed, lets go on what was stopped, and makes the first NameNode active and observers observers."""
+        for name in self.daemons:
+            if self.runs(name):
+                self.kill(name, signal.SIGCONT)
+            else:
+                self.start_daemon(name)
+        self.wait_ready()
+        if self.plan.highly_available:
+            self.fail_over(NAMENODE)
+        for name in self.observers:
+            if self.state(name) != "observer":
+                self.make_observer(name)
 
     def stop(self) -> None:
         """Ends all daemons; the folder stays."""
@@ -301,7 +394,7 @@ class HdfsCluster:
         if self.plan.profile.kerberos:
             return self._existing(path, self._fsck_tool(path))
         query = f"ugi={self.plan.superuser}&files=1&blocks=1&openforwrite=1&path={quote(path, safe='')}"
-        return self._existing(path, get_page(self.plan.namenode.http, f"/fsck?{query}"))
+        return self._existing(path, get_page(self._http_port(self.active() or NAMENODE), f"/fsck?{query}"))
 
     def _fsck_tool(self, path: str) -> str:
         """Returns the report by Hadoop's own tool (1 s more), which shows its ticket to the web page."""

@@ -39,10 +39,14 @@ def namenodes(plan: ClusterPlan) -> tuple[str, ...]:
     return tuple(namenode_name(index) for index in range(len(plan.ports.namenodes)))
 
 
-def helpers(plan: ClusterPlan) -> tuple[str, ...]:
-    """Returns the names of the daemons that NameNodes and clients need to be there: JournalNodes and KMS."""
-    journals = (journal_name(index) for index in range(len(plan.ports.journals)))
-    return (*journals, *(kms_name(index) for index in range(plan.profile.kms)))
+def journals(plan: ClusterPlan) -> tuple[str, ...]:
+    """Returns the names of the JournalNodes."""
+    return tuple(journal_name(index) for index in range(plan.profile.journals))
+
+
+def key_servers(plan: ClusterPlan) -> tuple[str, ...]:
+    """Returns the names of the KMS."""
+    return tuple(kms_name(index) for index in range(plan.profile.kms))
 
 
 def conf_folder(plan: ClusterPlan, daemon: str = "") -> Path:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-from tests.support import hdfs_kerberos_settings, hdfs_kms_settings
-from tests.support.hdfs_plan import HOST, ClusterPlan, datanode_name, kms_name, namenode_name
+from tests.support import hdfs_ha_settings, hdfs_kerberos_settings, hdfs_kms_settings
+from tests.support.hdfs_plan import HOST, ClusterPlan, datanode_name, journal_name, kms_name, namenode_name
 
 METRICS_PERIOD_S = 1  # how old the counters that a daemon shows may be; its default is 10 s
 
@@ -89,7 +89,9 @@ def _haste() -> dict[str, str]:
     }
 
 
-def _namenode_addresses(plan: ClusterPlan) -> dict[str, str]:
+def _namenode_addresses(plan: ClusterPlan) -> Mapping[str, str]:
+    if plan.highly_available:
+        return hdfs_ha_settings.shared(plan)
     ports = plan.namenode
     return {
         "dfs.namenode.rpc-address": f"{plan.host}:{ports.rpc}",
@@ -111,8 +113,8 @@ def _profile_settings(plan: ClusterPlan) -> Mapping[str, str]:
 
 def common_settings(plan: ClusterPlan) -> SiteFiles:
     """Returns what clients and all daemons share; plan.settings win."""
-    own = _core(plan) | _namespace(plan) | _haste() | _namenode_addresses(plan)
-    return divided({**own, **_profile_settings(plan), **plan.settings})
+    own = _core(plan) | _namespace(plan) | _haste()
+    return divided({**own, **_namenode_addresses(plan), **_profile_settings(plan), **plan.settings})
 
 
 def divided(settings: Mapping[str, str]) -> SiteFiles:
@@ -121,12 +123,13 @@ def divided(settings: Mapping[str, str]) -> SiteFiles:
     return SiteFiles(core, {key: value for key, value in settings.items() if is_hdfs_key(key)})
 
 
-def _namenode_own(plan: ClusterPlan, index: int) -> dict[str, str]:
+def _namenode_own(plan: ClusterPlan, index: int) -> Mapping[str, str]:
     binds = {f"dfs.namenode.{kind}-bind-host": HOST for kind in ("rpc", "http", "https")}
-    return {"dfs.namenode.name.dir": f"file://{plan.folder / namenode_name(index) / 'name'}", **binds}
+    which = hdfs_ha_settings.namenode_own(index) if plan.highly_available else {}
+    return {"dfs.namenode.name.dir": f"file://{plan.folder / namenode_name(index) / 'name'}", **binds, **which}
 
 
-def _datanode_own(plan: ClusterPlan, index: int) -> dict[str, str]:
+def _datanode_own(plan: ClusterPlan, index: int) -> Mapping[str, str]:
     ports = plan.datanodes[index]
     return {
         "dfs.datanode.data.dir": f"file://{plan.folder / datanode_name(index) / 'data'}",
@@ -142,6 +145,7 @@ def daemon_settings(plan: ClusterPlan) -> Mapping[str, SiteFiles]:
     shared = common_settings(plan)
     own = {namenode_name(index): _namenode_own(plan, index) for index in range(len(plan.ports.namenodes))}
     own |= {datanode_name(index): _datanode_own(plan, index) for index in range(len(plan.datanodes))}
+    own |= {journal_name(index): hdfs_ha_settings.journal_own(plan, index) for index in range(plan.profile.journals)}
     daemons = {name: SiteFiles(_own_core(plan, name, shared.core), {**shared.hdfs, **own[name]}) for name in own}
     return {**daemons, **{kms_name(index): _kms_files(plan, index, shared) for index in range(plan.profile.kms)}}
 
