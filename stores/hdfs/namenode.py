@@ -1,15 +1,22 @@
 """The calls of a NameNode's ClientProtocol that we make, typed, with the active one found among several.
 
-Paths are absolute. Holds no state of files and retries nothing but a NameNode that is not the active one.
+Paths are absolute. Holds no state of files. All calls are idempotent, also reports of corrupt replicas: one that no
+NameNode can do now (fail-over, safe mode, restart) is made again until `patience` ends, here and nowhere else.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
+import time
+from functools import partial
 
 from google.protobuf.message import Message
 
 from blockferry.errors import BlockferryError, Whose
+from stores.hdfs.active import ActiveSearch, Outages, Waits, found
+from stores.hdfs.inability import can_pass, is_about_call, unable
+from stores.hdfs.patience import Patience
 from stores.hdfs.rpc import RpcPool, server_of
 from stores.hdfs.wire import listing_pb2, namenode_pb2
 from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
@@ -19,22 +26,30 @@ PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 _LIVE = 2
 _FILE = 2  # HdfsFileStatusProto.FileType
 _NO_SUCH_METHOD = "org.apache.hadoop.ipc.RpcNoSuchMethodException"
-# Another NameNode of the cluster can do it: these say nothing about the call.
-_ELSEWHERE = frozenset({"NAMENODE_STANDBY", "NAMENODE_UNAVAILABLE", "HOST_UNKNOWN"})
 
 
 class NameNodeClient:
     """A cluster's NameNodes. Thread safe; opens at most `connection_count` connections to each."""
 
     def __init__(
-        self, namenodes: tuple[str, ...], user: str, timeout_s: float = 60.0, connection_count: int = 8
+        self,
+        namenodes: tuple[str, ...],
+        user: str,
+        timeout_s: float = 60.0,
+        connection_count: int = 8,
+        *,
+        patience: Patience | None = None,
+        waits: Waits | None = None,
     ) -> None:
         """Opens nothing yet.
 
         Args:
             namenodes: `host:port`; more than one only in a cluster with high availability.
             user: effective user of simple authentication.
-            timeout_s: for each call.
+            timeout_s: for each answer of a NameNode.
+            patience: how long a call waits for a NameNode that can do it. A cluster of which no NameNode has ever
+                answered is not waited for: its address is likely to be wrong.
+            waits: how to wait; by default until `close`.
         """
         if not namenodes:
             raise BlockferryError(
@@ -43,8 +58,13 @@ class NameNodeClient:
         self._pools = tuple(
             RpcPool(server_of(address, PROTOCOL, user), timeout_s, connection_count) for address in namenodes
         )
-        self._lock = threading.Lock()
-        self._active = 0
+        self._closed = threading.Event()
+        self._waits = waits or Waits(time.monotonic, self._closed.wait)
+        self._patience = patience or Patience()
+        self._outages = Outages(self._patience, self._waits.clock)
+        # Which NameNode answered last. None: it is not known, so all are asked at once, and a dead one costs no time.
+        self._active = 0 if len(self._pools) == 1 else None
+        self._answered = False  # any NameNode, in whatever words
         self._locates = True  # the NameNode is not known to be without getLocatedFileInfo
 
     @property
@@ -53,9 +73,17 @@ class NameNodeClient:
         return tuple((pool.server.host, pool.server.port) for pool in self._pools)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections, and ends the waits for a NameNode that can do a call."""
+        self._closed.set()
         for pool in self._pools:
             pool.close()
+
+    def impatient(self) -> NameNodeClient:
+        """Returns a client that waits for nobody, over the same connections: for who wants to know how things are."""
+        client = copy.copy(self)
+        client._patience = Patience(limit_s=0)
+        client._outages = Outages(client._patience, self._waits.clock)
+        return client
 
     def get_file_info(self, path: str) -> ListedEntryProto | None:
         """Returns what the NameNode knows of one path, without locations; None if there is nothing.
@@ -131,36 +159,53 @@ class NameNodeClient:
         self._call("reportBadBlocks", namenode_pb2.ReportBadBlocksRequestProto(blocks=[block]))
 
     def _call(self, method: str, request: Message, path: str = "") -> bytes:
-        """Asks the NameNode that answered last, then each other one once."""
-        with self._lock:
-            first = self._active
-        failures: list[BlockferryError] = []
-        for step in range(len(self._pools)):
-            index = (first + step) % len(self._pools)
+        """Asks the NameNode that answered last; when it cannot, waits for one that can (see `active`)."""
+        active = self._active
+        failure = None
+        if active is not None:
             try:
-                body = self._pools[index].call(method, request, path)
+                body = self._pools[active].call(method, request, path)
             except BlockferryError as error:
-                if error.reason not in _ELSEWHERE:
+                if is_about_call(error):
+                    self._answered = True
                     raise
-                failures.append(error)
+                failure = error
+                self._forget(active)
             else:
-                if index != first:
-                    with self._lock:
-                        self._active = index
+                self._answered = True
+                self._outages.ended(method)
                 return body
-        raise _no_active(failures)
+        body = self._searched(method, request, path, failure)
+        self._outages.ended(method)
+        return body
 
+    def _forget(self, active: int) -> None:
+        """Has the next calls ask every NameNode, so that none of them waits for one that hangs."""
+        if len(self._pools) > 1 and self._active == active:
+            self._active = None
 
-def _no_active(failures: list[BlockferryError]) -> BlockferryError:
-    """Returns the error for a whole circle: the only one, or all of them in one sentence."""
-    if len(failures) == 1:
-        return failures[0]
-    every = BlockferryError(
-        "NAMENODE_UNAVAILABLE",
-        "No NameNode of the cluster is active: " + " ".join(failure.message for failure in failures),
-        retryable=any(failure.retryable for failure in failures),
-        whose=Whose.SOURCE,
-        host=",".join(failure.coordinates.get("host", "") for failure in failures),
-    )
-    every.__cause__ = failures[-1]
-    return every
+    def _searched(self, method: str, request: Message, path: str, failure: BlockferryError | None) -> bytes:
+        """Returns the body of the answer of whoever can do the call. `failure` is that of the one that was active."""
+        search = ActiveSearch(
+            tuple(partial(pool.call, method, request, path) for pool in self._pools),
+            is_about_call,
+            self._patience.ceiling_s,
+        )
+        lasted_s = 0.0
+
+        def may_wait(failures: tuple[BlockferryError, ...]) -> bool:
+            nonlocal lasted_s
+            self._answered = self._answered or any("java_class" in each.coordinates for each in failures)
+            lasted_s, is_within = self._outages.failed(method)
+            return is_within and self._answered and can_pass(failures)
+
+        just_asked = (failure,) if failure is not None and len(self._pools) == 1 else ()
+        try:
+            body = found(search, self._waits, self._patience, may_wait, just_asked)
+        finally:
+            if search.answered_by is not None:
+                self._active, self._answered = search.answered_by, True
+        if body is None:
+            silent = tuple(self._pools[index].server.address for index in search.silent)
+            raise unable(search.failures or just_asked, lasted_s, silent)
+        return body

@@ -39,6 +39,9 @@ _STANDBY = _Meaning(
     "This NameNode is not the active one: give the location all NameNodes of the cluster, and make one active.",
 )
 _BUSY = _Meaning("NAMENODE_BUSY", Whose.SOURCE, True, "The NameNode asks to try again later.")
+_SAFE_MODE = _Meaning(
+    "NAMENODE_SAFE_MODE", Whose.SOURCE, True, "The NameNode is in safe mode: wait until it has left it."
+)
 _OTHER_VERSION = _Meaning(
     "NAMENODE_INCOMPATIBLE",
     Whose.CALLER,
@@ -65,9 +68,8 @@ _MEANINGS = {
     "org.apache.hadoop.ipc.StandbyException": _STANDBY,
     "org.apache.hadoop.ipc.ObserverRetryOnActiveException": _STANDBY,
     "org.apache.hadoop.ipc.RetriableException": _BUSY,
-    "org.apache.hadoop.hdfs.server.namenode.SafeModeException": _Meaning(
-        "NAMENODE_SAFE_MODE", Whose.SOURCE, True, "The NameNode is in safe mode: wait until it has left it."
-    ),
+    "org.apache.hadoop.hdfs.server.namenode.SafeModeException": _SAFE_MODE,
+    "org.apache.hadoop.hdfs.server.federation.router.RouterSafeModeException": _SAFE_MODE,
     "org.apache.hadoop.ipc.RpcServerException": _UNKNOWN,
     "org.apache.hadoop.ipc.RpcNoSuchMethodException": _OTHER_VERSION,
     "org.apache.hadoop.ipc.RpcNoSuchProtocolException": _OTHER_VERSION,

@@ -49,7 +49,10 @@ class HdfsSource:
         self._root = self.cluster.root
         self._is_file: bool | None = None
         self._namenode = NameNodeClient(
-            self.cluster.namenodes, location.user or getpass.getuser(), timeout_s or limits.call_s
+            self.cluster.namenodes,
+            location.user or getpass.getuser(),
+            timeout_s or limits.call_s,
+            patience=limits.patience,
         )
         datanode_s = timeout_s or limits.datanode_s
         self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s)

@@ -1,95 +1,24 @@
 """NameNodes that a healthy cluster does not show: Kerberos only, standby, hung, garbled. Real sockets, scripted."""
 
-import contextlib
-import itertools
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from google.protobuf.message import Message
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs import rpc_frame
 from stores.hdfs.namenode import NameNodeClient
-from stores.hdfs.wire import rpc_pb2
+from stores.hdfs.patience import Patience
 from stores.hdfs.wire.listing_pb2 import EntryAnswerProto, ListedEntryProto, LocationsAnswerProto
-from stores.hdfs.wire.namenode_pb2 import GetFileInfoResponseProto
+from tests.support.scripted_namenode import STANDBY, Respond, ScriptedNameNode, failed, in_turn, nothing_there, says
 
-Respond = Callable[[int], bytes | None]  # number of the call on its connection -> bytes to send; None: hang up
-
-
-def delimited(body: bytes) -> bytes:
-    return rpc_frame.varint(len(body)) + body
-
-
-def framed(header: rpc_pb2.RpcResponseHeaderProto, body: bytes = b"") -> bytes:
-    whole = delimited(header.SerializeToString()) + body
-    return len(whole).to_bytes(4, "big") + whole
-
-
-def failed(class_name: str, text: str, status: int = 1) -> Respond:
-    def respond(call_id: int) -> bytes:
-        header = rpc_pb2.RpcResponseHeaderProto(
-            callId=call_id if status == 1 else 2**32 - 1, status=status, exceptionClassName=class_name, errorMsg=text
-        )
-        return framed(header)
-
-    return respond
-
-
-def nothing_there(call_id: int) -> bytes:
-    header = rpc_pb2.RpcResponseHeaderProto(callId=call_id, status=0)
-    return framed(header, delimited(GetFileInfoResponseProto().SerializeToString()))
-
-
-def in_turn(*responds: Respond) -> Respond:
-    """Answers the calls of one connection one after the other."""
-    return lambda call_id: responds[call_id](call_id)
-
-
-def says(message: Message) -> Respond:
-    return lambda call_id: framed(
-        rpc_pb2.RpcResponseHeaderProto(callId=call_id, status=0), delimited(message.SerializeToString())
-    )
-
-
-class ScriptedNameNode:
-    """Answers the calls of each connection by `respond`."""
-
-    def __init__(self, respond: Respond) -> None:
-        self.respond = respond
-        self.connection_count = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connection_count += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(ConnectionError), connection, connection.makefile("rb") as stream:
-            stream.read(7)
-            stream.read(int.from_bytes(stream.read(4), "big"))
-            for call_id in itertools.count():
-                frame = stream.read(int.from_bytes(stream.read(4), "big"))
-                answer = self.respond(call_id) if frame else None
-                if answer is None:
-                    return
-                connection.sendall(answer)
+IMPATIENT = Patience(limit_s=0)
 
 
 @contextmanager
 def serving(*responds: Respond, timeout_s: float = 5) -> Iterator[tuple[NameNodeClient, list[ScriptedNameNode]]]:
     servers = [ScriptedNameNode(respond) for respond in responds]
-    client = NameNodeClient(tuple(server.address for server in servers), "alice", timeout_s)
+    client = NameNodeClient(tuple(server.address for server in servers), "alice", timeout_s, patience=IMPATIENT)
     with closing(client):
         yield client, servers
     for server in servers:
@@ -100,9 +29,6 @@ def refusal(client: NameNodeClient) -> BlockferryError:
     with pytest.raises(BlockferryError) as error:
         client.get_file_info("/x")
     return error.value
-
-
-STANDBY = failed("org.apache.hadoop.ipc.StandbyException", "Operation category READ is not supported in state standby")
 
 
 def test_a_cluster_with_kerberos_is_told() -> None:
@@ -145,9 +71,11 @@ def test_a_cluster_of_standbys_is_unavailable_and_each_is_named() -> None:
 
 def test_a_refusal_of_the_active_one_is_not_asked_elsewhere() -> None:
     denied = failed("org.apache.hadoop.security.AccessControlException", "Permission denied: user=alice")
-    with serving(denied, nothing_there) as (client, servers):
+    with serving(STANDBY, in_turn(nothing_there, denied)) as (client, servers):
+        client.get_file_info("/x")
+        asked = servers[0].call_count
         assert refusal(client).reason == "ACCESS_DENIED"
-        assert servers[1].connection_count == 0
+        assert servers[0].call_count == asked
 
 
 def test_a_namenode_that_hangs_is_given_up_at_the_deadline() -> None:
