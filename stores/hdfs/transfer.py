@@ -7,6 +7,7 @@ DataXceiver.java of Hadoop 3.4.2.
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -36,6 +37,9 @@ CRC_TYPE_NULL = 0
 _ALGORITHMS = {1: Algorithm.CRC32, 2: Algorithm.CRC32C}  # DataChecksum.Type of Hadoop
 _SUCCESS, _ERROR_CHECKSUM, _CHECKSUM_OK = 0, 2, 6  # Status of datatransfer.proto
 _COMPOSITE_CRC = 2
+# There is one status for all errors: only its text tells a replica that is not there from a disk that is broken.
+# BlockSender.java, FsDatasetImpl.getBlockReplica and .validateBlockFile.
+_MISSING = re.compile("ReplicaNotFoundException|FileNotFoundException|is not valid|does not exist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,7 @@ def _response(peer: Peer, replica: Replica, offset: int) -> BlockOpResponseProto
             )
         case status:
             raise replica.failure(
-                "REPLICA_MISSING",
+                "REPLICA_MISSING" if _MISSING.search(response.message) else "REPLICA_UNREADABLE",
                 f"the DataNode {replica.host} cannot serve block {replica.block_id} (status {status}): "
                 f"{response.message}. Read another replica.",
                 offset,
