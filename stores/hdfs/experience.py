@@ -21,16 +21,27 @@ LONGEST_AVOIDED_S = 480.0
 # When that time is over one reader tries it, and the others wait so long for the outcome.
 TRIAL_S = 20.0
 
-# As long as there is another replica to ask. A SYN is sent again after 1 and 3 s.
-CONNECT_S = 4.0
-SILENCE_S = 5.0
-# To combine the stored sums of a block a DataNode works in silence.
-SUMS_SILENCE_S = 20.0
-# A read is given up after so many times what is usual; before this time never.
+# A read is given up after so many times what is usual.
 SLOW_FACTOR = 4.0
-LEAST_WHOLE_S = 1.5
-# Without another replica.
-LAST_CONNECT_S = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a DataNode is waited for while there is another replica. Seconds.
+
+    Attributes:
+        connect_s: a SYN is sent again after 1 and after 3 s.
+        silence_s: without a byte.
+        sums_silence_s: the same while it combines the stored sums of a block.
+        least_whole_s: a read is not given up as slow before.
+        last_connect_s: for a connection to the last replica.
+    """
+
+    connect_s: float = 4.0
+    silence_s: float = 5.0
+    sums_silence_s: float = 20.0
+    least_whole_s: float = 1.5
+    last_connect_s: float = 16.0
 
 
 class Mark(IntEnum):
@@ -52,9 +63,12 @@ class _Avoided:
 class Experience:
     """What one process knows of the DataNodes of a cluster. Thread safe."""
 
-    def __init__(self, timeout_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """`timeout_s` is how long the only replica may be silent."""
+    def __init__(
+        self, timeout_s: float = 60.0, clock: Callable[[], float] = time.monotonic, waits: Waits | None = None
+    ) -> None:
+        """`timeout_s` is how long the last replica may be silent; nothing is waited for longer."""
         self.clock = clock
+        self._waits = waits or Waits()
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._avoided: dict[Address, _Avoided] = {}
@@ -85,16 +99,17 @@ class Experience:
         """
         patience = 2.0**given_up_count
         if min(others, default=Mark.DEAD) is Mark.DEAD:
-            return Limit(self._timeout_s, min(LAST_CONNECT_S, self._timeout_s))
-        silence_s = min((SILENCE_S if size_bytes is not None else SUMS_SILENCE_S) * patience, self._timeout_s)
-        connect_s = min(CONNECT_S, self._timeout_s)
+            return Limit(self._timeout_s, min(self._waits.last_connect_s, self._timeout_s))
+        silence_s = self._waits.sums_silence_s if size_bytes is None else self._waits.silence_s
+        silence_s = min(silence_s * patience, self._timeout_s)
+        connect_s = min(self._waits.connect_s, self._timeout_s)
         if size_bytes is None or Mark.NONE not in others:
             return Limit(silence_s, connect_s)
         with self._lock:
             usual_s = self._pace.usual_s(size_bytes)
         if usual_s is None:
             return Limit(silence_s, connect_s)
-        return Limit(silence_s, connect_s, _slow_s(usual_s) * patience, usual_s, self._allows)
+        return Limit(silence_s, connect_s, self._slow_s(usual_s) * patience, usual_s, self._allows)
 
     def served(self, address: Address, size_bytes: int | None, seconds: float) -> None:
         """Notes that a DataNode has done what it was asked."""
@@ -134,12 +149,11 @@ class Experience:
 
     def _is_slow(self, size_bytes: int, seconds: float) -> bool:
         usual_s = self._pace.usual_s(size_bytes)
-        return usual_s is not None and seconds > _slow_s(usual_s)
+        return usual_s is not None and seconds > self._slow_s(usual_s)
+
+    def _slow_s(self, usual_s: float) -> float:
+        return max(SLOW_FACTOR * usual_s, self._waits.least_whole_s)
 
     def _allows(self, arrived_bytes: int, size_bytes: int) -> bool:
         with self._lock:
             return self._allowance.spend(arrived_bytes)
-
-
-def _slow_s(usual_s: float) -> float:
-    return max(SLOW_FACTOR * usual_s, LEAST_WHOLE_S)

@@ -36,10 +36,11 @@ class Then(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent, and what comes then."""
+    """What is sent, and what comes then. `drip_bytes`: so many bytes at a time, 20 times a second."""
 
     data: bytes
     then: Then = Then.READ_STATUS
+    drip_bytes: int = 0
 
 
 Request = OpReadBlockProto | OpBlockChecksumProto
@@ -51,16 +52,23 @@ class ScriptedDatanode:
     """Serves until the block ends. The script gets the operation's number, from 0, over all connections.
 
     Attributes:
+        host: where it listens: 127.0.0.1 or ::1.
         statuses: what clients reported after reads.
         connection_count: accepted so far.
     """
 
     script: Script
+    host: str = "127.0.0.1"
     statuses: list[int] = field(default_factory=list)
     connection_count: int = 0
     operation_count: int = 0
-    _listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    _listener: socket.socket = field(init=False)
     _connections: list[socket.socket] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, 0), family=family)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -69,6 +77,7 @@ class ScriptedDatanode:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         for one in (self._listener, *self._connections):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -77,7 +86,7 @@ class ScriptedDatanode:
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        host, port = self._listener.getsockname()
+        host, port = self._listener.getsockname()[:2]
         return str(host), int(port)
 
     def _accept(self) -> None:
@@ -94,7 +103,7 @@ class ScriptedDatanode:
                 number = self.operation_count
                 self.operation_count += 1
                 reply = self.script(number, request)
-                connection.sendall(reply.data)
+                self._send(connection, reply)
                 match reply.then:
                     case Then.CLOSE:
                         # wait for the client's word, if it has one, so that the close is no reset
@@ -106,6 +115,13 @@ class ScriptedDatanode:
                         return
                     case Then.READ_STATUS:
                         self.statuses.append(ClientReadStatusProto.FromString(_delimited(stream)).status)
+
+    def _send(self, connection: socket.socket, reply: Reply) -> None:
+        step = reply.drip_bytes or len(reply.data) or 1
+        for at in range(0, len(reply.data), step):
+            connection.sendall(reply.data[at : at + step])
+            if reply.drip_bytes:
+                self._ended.wait(0.05)
 
 
 def _requests(stream: BinaryIO) -> Iterator[Request]:

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from stores.hdfs.experience import (
     AVOIDED_FOR_S,
-    LEAST_WHOLE_S,
     LONGEST_AVOIDED_S,
     SLOW_FACTOR,
     TRIAL_S,
     Experience,
     Mark,
+    Waits,
 )
 from stores.hdfs.pace import ENOUGH_COUNT, FIRST_ALLOWANCE_BYTES
 
@@ -120,7 +120,7 @@ def test_slow_is_a_multiple_of_what_is_usual_and_never_little(experience: Experi
     assert experience.limit(MIB, (Mark.NONE,), 0).whole_s == SLOW_FACTOR * 2.0
     assert experience.limit(MIB, (Mark.NONE,), 2).whole_s == 4 * SLOW_FACTOR * 2.0
     used_to(experience, 1000, 0.001)
-    assert experience.limit(1000, (Mark.NONE,), 0).whole_s == LEAST_WHOLE_S
+    assert experience.limit(1000, (Mark.NONE,), 0).whole_s == Waits().least_whole_s
 
 
 def test_sums_have_no_pace_and_more_silence(experience: Experience) -> None:
