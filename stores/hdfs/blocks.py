@@ -30,11 +30,17 @@ class FileBlock:
 
     @property
     def block_id(self) -> int:
-        return self.located.b.blockId
+        """The number as Hadoop writes it."""
+        return signed_id(self.located.b.blockId)
 
     @property
     def generation(self) -> int:
         return self.located.b.generationStamp
+
+
+def signed_id(block_id: int) -> int:
+    """Returns a block's number as Hadoop writes it: those of block groups and their units are negative."""
+    return block_id - (1 << 64) if block_id >> 63 else block_id
 
 
 @dataclass(frozen=True, slots=True)

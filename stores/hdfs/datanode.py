@@ -16,6 +16,7 @@ from blockferry.errors import BlockferryError
 from stores.checksum import Algorithm
 from stores.hdfs.addresses import Address, shown
 from stores.hdfs.block_read import UnpredictedPacketError
+from stores.hdfs.blocks import signed_id
 from stores.hdfs.peer import BrokenOffError, Connect, IdlePeers, Peer
 from stores.hdfs.replica import Replica
 from stores.hdfs.stopwatch import Limit, SlowError, Stopwatch, WaitedEnoughError
@@ -26,9 +27,10 @@ from stores.hdfs.transfer import (
     Wish,
     algorithm_of,
     read_block,
+    stored_group_sums,
     stored_sums,
 )
-from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
+from stores.hdfs.wire.hdfs_pb2 import ErasureCodingPolicyProto, LocatedBlockProto
 
 __all__ = ["CRC_TYPE_NULL", "BlockSums", "DatanodeRead", "Datanodes", "algorithm_of"]
 
@@ -138,6 +140,24 @@ class Datanodes:
             return self.block_sums(address, block, size_bytes, limit=limit)
         raise failure
 
+    def group_sums(
+        self,
+        address: Address,
+        group: LocatedBlockProto,
+        policy: ErasureCodingPolicyProto,
+        size_bytes: int,
+        limit: Limit | None = None,
+    ) -> BlockSums:
+        """Returns the sum of the first `size_bytes` of an erasure-coded block group. The DataNode asks those of the
+        other units, and reads and rebuilds the units that are lost.
+
+        Raises:
+            BlockferryError: as `block_sums`; REPLICA_MISSING and DATANODE_UNAVAILABLE also where units keep no sums.
+        """
+        replica, limit = _replica(address, group), limit or Limit(self._timeout_s)
+        ask = partial(stored_group_sums, replica=replica, group=group, policy=policy, size_bytes=size_bytes)
+        return self._talk(_Call(address, replica, 0, 0, limit), ask)
+
     def _talk(self, call: _Call, operation: Callable[[Peer], T]) -> T:
         """Runs an operation over an idle connection or a new one. One that the DataNode had closed meanwhile, which
         shows when the operation begins, is replaced once."""
@@ -193,7 +213,7 @@ class _Call:
 
 
 def _replica(address: Address, block: LocatedBlockProto) -> Replica:
-    return Replica(block.b.blockId, shown(address))
+    return Replica(signed_id(block.b.blockId), shown(address))
 
 
 def _connect_plainly(host: str, port: int, timeout_s: float) -> socket.socket:

@@ -33,9 +33,9 @@ _OF_A_REPLICA = frozenset(
         "TOKEN_REFUSED",
     }
 )
-_MARKS = {"DATANODE_SLOW": Mark.SLOW, "DATANODE_UNAVAILABLE": Mark.DEAD}
+MARKS = {"DATANODE_SLOW": Mark.SLOW, "DATANODE_UNAVAILABLE": Mark.DEAD}
 # When no replica can be read for these reasons, the content is lost.
-_LOST = frozenset({"CHECKSUM_MISMATCH", "REPLICA_MISSING"})
+LOST = frozenset({"CHECKSUM_MISMATCH", "REPLICA_MISSING"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Search:
         if reasons == {"CHECKSUM_MISMATCH"}:
             text = f"Every replica of {where} differs from its checksums: {said}"
             return "SOURCE_CORRUPT", f"{text}. Restore the file, or leave it out.", False
-        if reasons <= _LOST or self.block.located.corrupt:
+        if reasons <= LOST or self.block.located.corrupt:
             text = f"Every replica of {where} is missing or corrupt: {said}"
             return "SOURCE_CORRUPT", f"{text}. Restore the file, or leave it out.", True
         text = f"No replica of {where} can be read: {said}"
@@ -163,7 +163,7 @@ def over_replicas(
 
 def _note(search: Search, experience: Experience, attempt: Attempt, error: BlockferryError, seconds: float) -> None:
     search.note(attempt.address, error)
-    if mark := _MARKS.get(error.reason):
+    if mark := MARKS.get(error.reason):
         experience.failed(attempt.address, mark, search.size_bytes, seconds)
         search.given_up_count += 1
 

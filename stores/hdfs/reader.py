@@ -19,19 +19,16 @@ from stores.hdfs.datanode import BlockSums, DatanodeRead, Datanodes, algorithm_o
 from stores.hdfs.experience import Experience
 from stores.hdfs.failover import Attempt, Search, only_replicas, over_replicas
 from stores.hdfs.layouts import Layouts
+from stores.hdfs.striped import StripedReader
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
 
 T = TypeVar("T")
 
+# `encryption.ZoneReader` reads encrypted files, and gives this module what it has the key of.
+_CIPHERTEXT = ("CIPHERTEXT_REFUSED", "is encrypted, its blocks hold ciphertext, and that is never given as its content")
 _REFUSED = {
-    Condition.ENCRYPTED: (
-        "ENCRYPTION_ZONE_UNSUPPORTED",
-        "lies in an encryption zone, and its blocks hold ciphertext: encryption zones are not supported yet",
-    ),
-    Condition.ERASURE_CODED: (
-        "ERASURE_CODING_UNSUPPORTED",
-        "is erasure-coded, and its blocks are striped: erasure-coded files are not supported yet",
-    ),
+    Condition.ENCRYPTED: _CIPHERTEXT,
+    Condition.OPEN_ENCRYPTED: _CIPHERTEXT,
 }
 
 
@@ -60,9 +57,10 @@ class FileReader:
         self._report = report
         self._experience = experience or Experience()
         self._address_of = address_of
+        self._striped = StripedReader(datanodes, layouts, report, self._experience, address_of)
 
     def extents(self, file: Stat) -> tuple[Extent, ...]:
-        """Returns the file's blocks in order; () for an empty one."""
+        """Returns the file's blocks (block groups, of an erasure-coded one) in order; () for an empty one."""
         refuse_unreadable(file)
         return tuple(block.extent for block in self._layouts.blocks(file)) if file.size_bytes else ()
 
@@ -82,9 +80,13 @@ class FileReader:
                 to.address, to.located, 0, nothing, Algorithm.CRC32C, allow_unproven=True, limit=to.limit
             )
 
+        def crc_type(block: FileBlock) -> int:
+            if self._striped.holds(file):
+                return self._striped.crc_type(file, block)
+            return self._over_replicas(self._search(file, block, block.extent.offset, 0), ask).crc_type
+
         for block in self._layouts.blocks(file):
-            read = self._over_replicas(self._search(file, block, block.extent.offset, 0), ask)
-            if algorithm_of(read.crc_type) is not Algorithm.CRC32:
+            if algorithm_of(crc_type(block)) is not Algorithm.CRC32:
                 return Algorithm.CRC32C
         return Algorithm.CRC32
 
@@ -93,7 +95,7 @@ class FileReader:
 
         Raises:
             BlockferryError: SOURCE_CORRUPT, SOURCE_UNAVAILABLE (retryable), SOURCE_CHANGED,
-                ENCRYPTION_ZONE_UNSUPPORTED, ERASURE_CODING_UNSUPPORTED.
+                CIPHERTEXT_REFUSED, ERASURE_CODING_UNSUPPORTED.
         """
         pieces = self._slices(file, offset, len(view))
         if algorithm is None:
@@ -138,6 +140,8 @@ class FileReader:
         self, file: Stat, offset: int, piece: BlockSlice, view: memoryview, algorithm: Algorithm | None
     ) -> RangeRead:
         """Reads from the first replica that proves its bytes; without any, from one that has no sums."""
+        if self._striped.holds(file):
+            return self._striped.read(file, offset, piece, view, algorithm)
         search = self._search(file, piece.block, offset, piece.size)
 
         def read(to: Attempt, allow_unproven: bool = False) -> DatanodeRead:
@@ -156,7 +160,7 @@ class FileReader:
 
     def _stored_slice(self, file: Stat, piece: BlockSlice, algorithm: Algorithm) -> Checksum | None:
         end = piece.offset + piece.size
-        if piece.offset and piece.offset % piece.size == 0:
+        if piece.offset and piece.offset % piece.size == 0 and not self._striped.holds(file):
             # One question instead of two: the sums of all stripes of this size, of which ours is the last.
             sums = self._sums(file, piece.block, end, piece.size)
             if sums.stripes and algorithm_of(sums.crc_type) is algorithm:
@@ -178,6 +182,8 @@ class FileReader:
 
     def _sums(self, file: Stat, block: FileBlock, size_bytes: int, stripe_bytes: int) -> BlockSums:
         """Returns the sums of the first replica that keeps any; if none does, what the last one said."""
+        if self._striped.holds(file):
+            return self._striped.sums(file, block, size_bytes)
         without: list[BlockSums] = []
 
         def ask(to: Attempt) -> BlockSums:
@@ -209,7 +215,7 @@ class FileReader:
 
 
 def refuse_unreadable(file: Stat) -> None:
-    """Raises for files whose blocks are not their content: ENCRYPTION_ZONE_UNSUPPORTED, ERASURE_CODING_UNSUPPORTED."""
+    """Raises for files whose blocks are not their content: CIPHERTEXT_REFUSED."""
     if refusal := _REFUSED.get(file.condition):
         reason, what = refusal
         raise BlockferryError(

@@ -39,7 +39,7 @@ _BUILT_IN = {
     4: Policy("XOR-2-1-1024k", "xor", 2, 1, _MIB),
     5: Policy("RS-10-4-1024k", "rs", 10, 4, _MIB),
 }
-_REPLICATION_ID = 0
+REPLICATION_ID = 0
 
 
 def policy_of(proto: ErasureCodingPolicyProto) -> Policy | None:
@@ -49,7 +49,7 @@ def policy_of(proto: ErasureCodingPolicyProto) -> Policy | None:
         ValueError: it is one that Hadoop 3.4 has not built in and it does not come with its sizes.
     """
     schema = proto.schema
-    if proto.id == _REPLICATION_ID or schema.codecName == _REPLICATION:
+    if proto.id == REPLICATION_ID or schema.codecName == _REPLICATION:
         return None
     if proto.id in _BUILT_IN:
         return _BUILT_IN[proto.id]

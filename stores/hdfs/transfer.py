@@ -28,15 +28,19 @@ from stores.hdfs.wire.datanode_pb2 import (
     BlockOpResponseProto,
     ClientOperationHeaderProto,
     ClientReadStatusProto,
+    DatanodeInfosProto,
     OpBlockChecksumProto,
+    OpBlockChecksumResponseProto,
+    OpBlockGroupChecksumProto,
     OpReadBlockProto,
 )
-from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
+from stores.hdfs.wire.hdfs_pb2 import ErasureCodingPolicyProto, LocatedBlockProto
 
 CRC_TYPE_NULL = 0
 _ALGORITHMS = {1: Algorithm.CRC32, 2: Algorithm.CRC32C}  # DataChecksum.Type of Hadoop
 _SUCCESS, _ERROR_CHECKSUM, _CHECKSUM_OK = 0, 2, 6  # Status of datatransfer.proto
 _COMPOSITE_CRC = 2
+_BLOCK_GROUP_CHECKSUM = 90  # Op.java
 # There is one status for all errors: only its text tells a replica that is not there from a disk that is broken.
 # BlockSender.java, FsDatasetImpl.getBlockReplica and .validateBlockFile.
 _MISSING = re.compile("ReplicaNotFoundException|FileNotFoundException|is not valid|does not exist")
@@ -161,7 +165,28 @@ def stored_sums(
     base.block.numBytes = size_bytes
     options = BlockChecksumOptionsProto(blockChecksumType=_COMPOSITE_CRC, stripeLength=stripe_bytes)
     peer.send(packet.request(packet.BLOCK_CHECKSUM, OpBlockChecksumProto(header=base, blockChecksumOptions=options)))
-    sums = _response(peer, replica, 0).checksumResponse
+    return _sums(_response(peer, replica, 0).checksumResponse, size_bytes, stripe_bytes)
+
+
+def stored_group_sums(
+    peer: Peer, replica: Replica, group: LocatedBlockProto, policy: ErasureCodingPolicyProto, size_bytes: int
+) -> BlockSums:
+    """Returns the sum of the first `size_bytes` of an erasure-coded block group. The DataNode closes the connection
+    afterwards (BlockChecksumHelper.BlockGroupNonStripedChecksumComputer)."""
+    message = OpBlockGroupChecksumProto(
+        header=BaseHeaderProto(block=group.b, token=group.blockToken),
+        datanodes=DatanodeInfosProto(datanodes=group.locs),
+        blockTokens=group.blockTokens,
+        ecPolicy=policy,
+        blockIndices=group.blockIndices,
+        requestedNumBytes=size_bytes,
+        blockChecksumOptions=BlockChecksumOptionsProto(blockChecksumType=_COMPOSITE_CRC),
+    )
+    peer.send(packet.request(_BLOCK_GROUP_CHECKSUM, message))
+    return _sums(_response(peer, replica, 0).checksumResponse, size_bytes, 0)
+
+
+def _sums(sums: OpBlockChecksumResponseProto, size_bytes: int, stripe_bytes: int) -> BlockSums:
     algorithm = algorithm_of(sums.crcType)
     if algorithm is None or sums.blockChecksumOptions.blockChecksumType != _COMPOSITE_CRC:
         return BlockSums(sums.crcType, sums.bytesPerCrc, None, ())

@@ -1,7 +1,8 @@
 from stores.hdfs.wire import hdfs_pb2 as _hdfs_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -67,6 +68,30 @@ class OpBlockChecksumProto(_message.Message):
     header: BaseHeaderProto
     blockChecksumOptions: BlockChecksumOptionsProto
     def __init__(self, header: _Optional[_Union[BaseHeaderProto, _Mapping]] = ..., blockChecksumOptions: _Optional[_Union[BlockChecksumOptionsProto, _Mapping]] = ...) -> None: ...
+
+class DatanodeInfosProto(_message.Message):
+    __slots__ = ("datanodes",)
+    DATANODES_FIELD_NUMBER: _ClassVar[int]
+    datanodes: _containers.RepeatedCompositeFieldContainer[_hdfs_pb2.DatanodeInfoProto]
+    def __init__(self, datanodes: _Optional[_Iterable[_Union[_hdfs_pb2.DatanodeInfoProto, _Mapping]]] = ...) -> None: ...
+
+class OpBlockGroupChecksumProto(_message.Message):
+    __slots__ = ("header", "datanodes", "blockTokens", "ecPolicy", "blockIndices", "requestedNumBytes", "blockChecksumOptions")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    DATANODES_FIELD_NUMBER: _ClassVar[int]
+    BLOCKTOKENS_FIELD_NUMBER: _ClassVar[int]
+    ECPOLICY_FIELD_NUMBER: _ClassVar[int]
+    BLOCKINDICES_FIELD_NUMBER: _ClassVar[int]
+    REQUESTEDNUMBYTES_FIELD_NUMBER: _ClassVar[int]
+    BLOCKCHECKSUMOPTIONS_FIELD_NUMBER: _ClassVar[int]
+    header: BaseHeaderProto
+    datanodes: DatanodeInfosProto
+    blockTokens: _containers.RepeatedCompositeFieldContainer[_hdfs_pb2.TokenProto]
+    ecPolicy: _hdfs_pb2.ErasureCodingPolicyProto
+    blockIndices: _containers.RepeatedScalarFieldContainer[int]
+    requestedNumBytes: int
+    blockChecksumOptions: BlockChecksumOptionsProto
+    def __init__(self, header: _Optional[_Union[BaseHeaderProto, _Mapping]] = ..., datanodes: _Optional[_Union[DatanodeInfosProto, _Mapping]] = ..., blockTokens: _Optional[_Iterable[_Union[_hdfs_pb2.TokenProto, _Mapping]]] = ..., ecPolicy: _Optional[_Union[_hdfs_pb2.ErasureCodingPolicyProto, _Mapping]] = ..., blockIndices: _Optional[_Iterable[int]] = ..., requestedNumBytes: _Optional[int] = ..., blockChecksumOptions: _Optional[_Union[BlockChecksumOptionsProto, _Mapping]] = ...) -> None: ...
 
 class PacketHeaderProto(_message.Message):
     __slots__ = ("offsetInBlock", "seqno", "lastPacketInBlock", "dataLen", "syncBlock")
