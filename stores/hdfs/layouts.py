@@ -29,6 +29,7 @@ class Layouts:
         self._ask = ask
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str, int], FileLayout] = OrderedDict()
+        self._needs_tokens = False
         self._asking = tuple(threading.Lock() for _ in range(_ASKING_COUNT))
 
     def blocks(self, file: Stat) -> tuple[FileBlock, ...]:
@@ -41,11 +42,21 @@ class Layouts:
         Raises:
             BlockferryError: SOURCE_CHANGED when the file is gone, or is not as long any more.
         """
+        if kept := self._kept_of(file):
+            return kept
+        if file.layout:
+            listed = self._keep(file, file.layout)
+            if not (self._needs_tokens and _is_bare(listed.blocks)):
+                return listed
+        with self._asking[hash(_key(file)) % _ASKING_COUNT]:
+            kept = self._kept_of(file)
+            return kept if kept and not (self._needs_tokens and _is_bare(kept.blocks)) else self.renew(file)
+
+    def _kept_of(self, file: Stat) -> FileLayout | None:
         with self._lock:
             if (kept := self._kept.get(_key(file))) is not None:
                 self._kept.move_to_end(_key(file))
-                return kept
-        return self._keep(file, file.layout) if file.layout else self.renew(file)
+            return kept
 
     def renew(self, file: Stat) -> FileLayout:
         """Returns the file's layout as the NameNode knows it now, with fresh tokens.
@@ -66,7 +77,8 @@ class Layouts:
     def renewed(self, file: Stat, block: FileBlock) -> FileBlock:
         """Returns the same block of the file as the NameNode knows it now.
 
-        Several threads that find the same layout out of date ask once: it is renewed as a whole.
+        Several threads that find the same layout out of date ask once: it is renewed as a whole. Listings have no block
+        tokens. When the NameNode gives some, listed layouts are not tried any more.
 
         Raises:
             BlockferryError: SOURCE_CHANGED when there is another block now, or another generation of it.
@@ -74,6 +86,7 @@ class Layouts:
         for now in self._newer_than(file, block).blocks:
             if now.extent.offset == block.extent.offset:
                 if (now.block_id, now.generation) == (block.block_id, block.generation):
+                    self._needs_tokens = self._needs_tokens or not _is_bare((now,))
                     return now
                 found = f"block {now.block_id} of generation {now.generation}"
                 expected = f"block {block.block_id} of generation {block.generation}"
@@ -82,8 +95,7 @@ class Layouts:
 
     def _newer_than(self, file: Stat, block: FileBlock) -> FileLayout:
         with self._asking[hash(_key(file)) % _ASKING_COUNT]:
-            with self._lock:
-                kept = self._kept.get(_key(file))
+            kept = self._kept_of(file)
             if kept is not None and any(_is_other(now, block) for now in kept.blocks):
                 return kept
             return self.renew(file)
@@ -102,6 +114,11 @@ class Layouts:
 
 def _key(file: Stat) -> tuple[str, str, int]:
     return file.path, file.version, file.size_bytes
+
+
+def _is_bare(blocks: tuple[FileBlock, ...]) -> bool:
+    """Returns whether the blocks come without tokens."""
+    return all(not block.located.blockToken.identifier for block in blocks[:1])
 
 
 def _is_other(now: FileBlock, block: FileBlock) -> bool:

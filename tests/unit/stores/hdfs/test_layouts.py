@@ -11,14 +11,14 @@ from stores.hdfs.layouts import KEPT_COUNT, Layouts
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto, LocatedBlocksProto
 
 
-def layout(*sizes: int, generation: int = 1, first_id: int = 1, host: str = "old") -> bytes:
+def layout(*sizes: int, generation: int = 1, first_id: int = 1, host: str = "old", with_tokens: bool = False) -> bytes:
     proto = LocatedBlocksProto(fileLength=sum(sizes), underConstruction=False, isLastBlockComplete=True)
     for index, size in enumerate(sizes):
         block = LocatedBlockProto(offset=sum(sizes[:index]), corrupt=False)
         block.b.poolId, block.b.numBytes = "BP", size
         block.b.blockId, block.b.generationStamp = first_id + index, generation
         token = block.blockToken
-        token.identifier, token.password, token.kind, token.service = b"", b"", "", ""
+        token.identifier, token.password, token.kind, token.service = b"yes" if with_tokens else b"", b"", "", ""
         info = block.locs.add()
         info.id.ipAddr, info.id.hostName, info.id.datanodeUuid = host, host, "u"
         info.id.xferPort, info.id.infoPort, info.id.ipcPort = 1, 2, 3
@@ -116,3 +116,23 @@ def test_what_is_out_of_date_again_is_asked_again() -> None:
     first = layouts.renewed(file(layout(10)), layouts.blocks(file(layout(10)))[0])
     script.now = layout(10, host="newer")
     assert layouts.renewed(file(layout(10)), first).located.locs[0].id.ipAddr == "newer"
+
+
+def test_when_tokens_are_needed_listed_layouts_are_not_tried_any_more() -> None:
+    script = NameNodeScript(layout(10, with_tokens=True))
+    layouts = Layouts(script.ask)
+    first, second = file(layout(10)), file(layout(10), path="second")
+    layouts.renewed(first, layouts.blocks(first)[0])
+    assert layouts.blocks(second)[0].located.blockToken.identifier
+    assert layouts.blocks(second) is layouts.blocks(second)
+    assert layouts.blocks(file(layout(10, with_tokens=True), path="third"))
+    assert script.asked == [("f", 10), ("second", 10)]
+
+
+def test_many_that_know_no_layout_ask_once() -> None:
+    script = NameNodeScript(layout(10))
+    layouts = Layouts(script.ask)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: layouts.blocks(file(b"")), range(32)))
+    assert len(found) == 32
+    assert script.asked == [("f", 10)]
