@@ -51,7 +51,7 @@ _UNREACHABLE = _Meaning(
 )
 _NO_KDC = _Meaning("KDC_UNKNOWN", "Name the realm's KDC in [realms] of the location's krb5.conf.")
 _SKEW = _Meaning(
-    "CLOCK_SKEW",
+    "CLOCK_SKEWED",
     "The clocks of the worker, the KDC and the cluster must differ by less than 5 minutes: let NTP set them.",
 )
 _EXPIRED = _Meaning(

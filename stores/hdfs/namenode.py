@@ -17,7 +17,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.hdfs.active import ActiveSearch, Outages, Waits, found
 from stores.hdfs.inability import can_pass, is_about_call, unable
 from stores.hdfs.patience import Patience
-from stores.hdfs.rpc import RpcPool, server_of
+from stores.hdfs.rpc import Login, RpcPool, server_of
 from stores.hdfs.wire import listing_pb2, namenode_pb2
 from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto
@@ -40,6 +40,7 @@ class NameNodeClient:
         *,
         patience: Patience | None = None,
         waits: Waits | None = None,
+        login: Login | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -50,13 +51,14 @@ class NameNodeClient:
             patience: how long a call waits for a NameNode that can do it. A cluster of which no NameNode has ever
                 answered is not waited for: its address is likely to be wrong.
             waits: how to wait; by default until `close`.
+            login: how connections log in; None: by `user` alone.
         """
         if not namenodes:
             raise BlockferryError(
                 "INVALID_NAMENODE", "An HDFS location needs at least one NameNode (host:port).", whose=Whose.CALLER
             )
         self._pools = tuple(
-            RpcPool(server_of(address, PROTOCOL, user), timeout_s, connection_count) for address in namenodes
+            RpcPool(server_of(address, PROTOCOL, user), timeout_s, connection_count, login) for address in namenodes
         )
         self._closed = threading.Event()
         self._waits = waits or Waits(time.monotonic, self._closed.wait)

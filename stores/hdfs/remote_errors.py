@@ -23,7 +23,35 @@ _NEED_LOGIN = _Meaning(
     "AUTHENTICATION_REQUIRED",
     Whose.CALLER,
     False,
-    "The cluster asks for Kerberos, which is not supported yet; only clusters with simple authentication are.",
+    "The cluster asks for Kerberos: give the location a principal and a keytab (--hdfs-principal, --hdfs-keytab), or "
+    "run kinit as the worker's user.",
+)
+_LOGIN_REFUSED = _Meaning(
+    "AUTHENTICATION_REFUSED",
+    Whose.CALLER,
+    False,
+    "Check the NameNode's principal (dfs.namenode.kerberos.principal), that its keytab is the present one, the clocks, "
+    "and the NameNode's log.",
+)
+_BAD_TOKEN = _Meaning(
+    "DELEGATION_TOKEN_REFUSED",
+    Whose.CALLER,
+    False,
+    "The delegation token has expired, was cancelled, or is of another cluster: have the file of tokens written anew, "
+    "or give the location a principal and a keytab.",
+)
+_NOT_FOR_OTHERS = _Meaning(
+    "IMPERSONATION_REFUSED",
+    Whose.CALLER,
+    False,
+    "Have hadoop.proxyuser.NAME.hosts and hadoop.proxyuser.NAME.groups (or .users) in core-site.xml of the NameNodes "
+    "allow it, NAME being the short name of the principal, or leave --hdfs-user out.",
+)
+_SKEW = _Meaning(
+    "CLOCK_SKEWED",
+    Whose.CALLER,
+    False,
+    "The clocks of the worker, the KDC and the cluster must differ by less than 5 minutes: let NTP set them.",
 )
 _DENIED = _Meaning(
     "ACCESS_DENIED",
@@ -75,16 +103,22 @@ _MEANINGS = {
     "org.apache.hadoop.ipc.RpcNoSuchProtocolException": _OTHER_VERSION,
     "org.apache.hadoop.ipc.RPC$VersionMismatch": _OTHER_VERSION,
     "org.apache.hadoop.ipc.RPC.VersionMismatch": _OTHER_VERSION,
-    "javax.security.sasl.SaslException": _NEED_LOGIN,
-    "org.apache.hadoop.security.token.SecretManager$InvalidToken": _NEED_LOGIN,
+    "javax.security.sasl.SaslException": _LOGIN_REFUSED,
+    "org.apache.hadoop.security.token.SecretManager$InvalidToken": _BAD_TOKEN,
 }
+# What the text says goes before the class: the first mark that is in it.
+_MARKS = (
+    ("SIMPLE authentication is not enabled", _NEED_LOGIN),
+    ("Client cannot authenticate", _NEED_LOGIN),
+    ("is not allowed to impersonate", _NOT_FOR_OTHERS),
+    ("Clock skew too great", _SKEW),
+    ("GSS initiate failed", _LOGIN_REFUSED),
+)
 
 
 def remote_error(class_name: str, text: str, method: str, namenode: str, path: str = "") -> BlockferryError:
     """Returns our error for an exception that `namenode` (host:port) answered to a call about `path`."""
-    meaning = _MEANINGS.get(class_name, _UNKNOWN)
-    if "SIMPLE authentication is not enabled" in text or "Client cannot authenticate" in text:
-        meaning = _NEED_LOGIN
+    meaning = _meaning(class_name, text)
     said = first_line(text) or class_name
     about = f" of {path}" if path and path not in said else ""
     error = BlockferryError(
@@ -99,6 +133,21 @@ def remote_error(class_name: str, text: str, method: str, namenode: str, path: s
     if path:
         error.coordinates["path"] = path
     return error
+
+
+def asks_for_login(class_name: str, text: str) -> bool:
+    """Returns whether a server says that it takes nobody by name alone."""
+    return bool(class_name) and "SIMPLE authentication is not enabled" in text
+
+
+def is_about_login(class_name: str, text: str) -> bool:
+    """Returns whether a server says that it does not believe who we are."""
+    return _meaning(class_name, text) in (_LOGIN_REFUSED, _SKEW)
+
+
+def _meaning(class_name: str, text: str) -> _Meaning:
+    marked = next((meaning for mark, meaning in _MARKS if mark in text), None)
+    return marked or _MEANINGS.get(class_name, _UNKNOWN)
 
 
 def first_line(text: str) -> str:

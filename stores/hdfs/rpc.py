@@ -1,130 +1,35 @@
-"""Sockets of Hadoop RPC: a connection to one server, and a small pool of them so that calls really run side by side.
+"""A small pool of connections of Hadoop RPC to one server, so that calls really run side by side.
 
-Each connection carries one call at a time. There are no pings: every call has a deadline, and TCP's keep-alive finds a
-server that is gone. Knows no method of any protocol (that is `namenode`) and no Java class (`remote_errors`).
-
-SASL comes in at `_log_in`: the preamble then says AuthProtocol.SASL, and the negotiation (call id -33) comes before the
-context.
+Knows no method of any protocol (that is `namenode`). What goes over a connection is `rpc_connection`'s.
 """
 
 from __future__ import annotations
 
-import itertools
 import socket
 import threading
-import time
-import uuid
-from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
 from blockferry.errors import BlockferryError, Whose
 from stores.hdfs import rpc_frame
-from stores.hdfs.remote_errors import remote_error
-from stores.hdfs.rpc_frame import Answer, AuthProtocol, FrameError, Status
+from stores.hdfs.remote_errors import asks_for_login, is_about_login, remote_error
+from stores.hdfs.rpc_connection import Login, RefusedLoginError, RpcConnection, Server, server_of
+from stores.hdfs.rpc_frame import Answer, FrameError, Status
+from stores.hdfs.sasl import SaslError
 
-DEFAULT_PORT = 8020
-_CONNECT_TIMEOUT_S = 20.0
-_CALL_IDS = 1 << 31
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Who is called, and as whom. `protocol` is the Java name, `user` the effective user of simple authentication."""
-
-    host: str
-    port: int
-    protocol: str
-    user: str
-
-    @property
-    def address(self) -> str:
-        """`host:port`, as in every error."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def server_of(address: str, protocol: str, user: str) -> Server:
-    """Returns the server of `host:port`, `host` (port 8020) or `[ipv6]:port`.
-
-    Raises:
-        BlockferryError: INVALID_NAMENODE.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or address.endswith("]"):
-        host, port = address, str(DEFAULT_PORT)
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
-        raise BlockferryError(
-            "INVALID_NAMENODE",
-            f"{address!r} is no NameNode: give host:port, the port being that of its RPC (usually {DEFAULT_PORT}).",
-            whose=Whose.CALLER,
-            host=address,
-        )
-    return Server(host.strip("[]"), int(port), protocol, user)
-
-
-class RpcConnection:
-    """One connection, for one thread at a time. Broken after any OSError or FrameError: close it."""
-
-    def __init__(self, server: Server, timeout_s: float) -> None:
-        """Connects and logs in. Raises OSError."""
-        self._server = server
-        self._client_id = uuid.uuid4().bytes
-        self._call_ids = itertools.cycle(range(_CALL_IDS))
-        self._socket = socket.create_connection((server.host, server.port), min(timeout_s, _CONNECT_TIMEOUT_S))
-        try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self._log_in()
-        except BaseException:
-            self._socket.close()
-            raise
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._socket.close()
-
-    def call(self, method: str, request: Message, timeout_s: float) -> Answer:
-        """Sends a call and returns its answer, also when that is an error.
-
-        Raises:
-            OSError: the connection broke, or no answer came in time.
-            FrameError: what came is no answer to this call.
-        """
-        deadline_s = time.monotonic() + timeout_s
-        call_id = next(self._call_ids)
-        self._socket.settimeout(timeout_s)
-        self._socket.sendall(rpc_frame.call(self._client_id, call_id, self._server.protocol, method, request))
-        size = rpc_frame.frame_size(self._receive(4, deadline_s))
-        answer = rpc_frame.answer(self._receive(size, deadline_s))
-        if answer.call_id != call_id and answer.status is not Status.FATAL:
-            raise FrameError(f"the answer to call {answer.call_id} came instead of that to call {call_id}")
-        return answer
-
-    def _log_in(self) -> None:
-        preamble = rpc_frame.preamble(AuthProtocol.NONE)
-        self._socket.sendall(preamble + rpc_frame.context(self._client_id, self._server.user, self._server.protocol))
-
-    def _receive(self, size_bytes: int, deadline_s: float) -> bytearray:
-        buffer = bytearray(size_bytes)
-        view = memoryview(buffer)
-        while view:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError("no answer in time")
-            self._socket.settimeout(left_s)
-            count = self._socket.recv_into(view)
-            if not count:
-                raise ConnectionResetError("the server closed the connection")
-            view = view[count:]
-        return buffer
+__all__ = ["Login", "RpcPool", "Server", "server_of"]
 
 
 class RpcPool:
     """At most `connection_count` connections to one server, for any number of threads. All calls must be idempotent:
     one whose idle connection was broken is made again, once, over a new one."""
 
-    def __init__(self, server: Server, timeout_s: float = 60.0, connection_count: int = 8) -> None:
+    def __init__(
+        self, server: Server, timeout_s: float = 60.0, connection_count: int = 8, login: Login | None = None
+    ) -> None:
+        """Opens nothing yet. Without `login` the server is believed who we are."""
         self.server = server
+        self._login = login
         self._timeout_s = timeout_s
         self._slots = threading.BoundedSemaphore(connection_count)
         self._lock = threading.Lock()
@@ -139,11 +44,12 @@ class RpcPool:
                 `remote_errors`.
         """
         with self._slots:
-            try:
-                answer = self._call(method, request)
-            except (OSError, FrameError) as error:
-                raise _unreachable(self.server, method, error, self._timeout_s) from error
+            answer = self._answer(method, request)
+            if asks_for_login(answer.class_name, answer.message) and self._login is not None and self._login.demanded():
+                answer = self._answer(method, request)
         if answer.status is not Status.SUCCESS:
+            if self._login is not None and is_about_login(answer.class_name, answer.message):
+                self._login.refused()
             raise remote_error(answer.class_name, answer.message, method, self.server.address, path)
         return answer.body
 
@@ -153,6 +59,14 @@ class RpcPool:
             idle, self._idle, self._closed = self._idle, [], True
         for connection in idle:
             connection.close()
+
+    def _answer(self, method: str, request: Message) -> Answer:
+        try:
+            return self._call(method, request)
+        except RefusedLoginError as error:
+            return error.answer
+        except (OSError, FrameError, SaslError) as error:
+            raise _unreachable(self.server, method, error, self._timeout_s) from error
 
     def _call(self, method: str, request: Message) -> Answer:
         with self._lock:
@@ -164,7 +78,7 @@ class RpcPool:
                 raise
             except OSError:
                 pass  # NameNodes close connections that were idle for a while
-        return self._call_over(RpcConnection(self.server, self._timeout_s), method, request)
+        return self._call_over(RpcConnection(self.server, self._timeout_s, self._login), method, request)
 
     def _call_over(self, connection: RpcConnection, method: str, request: Message) -> Answer:
         try:
@@ -181,13 +95,19 @@ class RpcPool:
         return answer
 
 
-def _unreachable(server: Server, method: str, cause: OSError | FrameError, timeout_s: float) -> BlockferryError:
+def _unreachable(
+    server: Server, method: str, cause: OSError | FrameError | SaslError, timeout_s: float
+) -> BlockferryError:
     reason, retryable, whose = "NAMENODE_UNAVAILABLE", True, Whose.SOURCE
     match cause:
         case FrameError():
             reason, retryable, whose = "NAMENODE_INCOMPATIBLE", False, Whose.CALLER
             said = f"answers with something else than Hadoop RPC {rpc_frame.VERSION} ({cause})"
             cure = "Check that the port is that of the NameNode's RPC, not of its web pages."
+        case SaslError():
+            reason, retryable, whose = "NAMENODE_NOT_GENUINE", False, Whose.SOURCE
+            said = f"has not proved itself, or what it says was changed on the way ({cause})"
+            cure = "Check that nobody stands between the worker and the NameNode, and the NameNode's log."
         case socket.gaierror() if cause.errno != socket.EAI_AGAIN:
             reason, retryable, whose = "HOST_UNKNOWN", False, Whose.CALLER
             said, cure = f"has a host name that cannot be resolved ({cause.strerror})", "Check the name."

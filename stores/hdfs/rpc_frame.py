@@ -69,7 +69,8 @@ def preamble(auth: AuthProtocol) -> bytes:
 
 
 def context(client_id: bytes, user: str, protocol: str) -> bytes:
-    """Returns the frame that says who we are. It follows the preamble, or the end of SASL; it has no answer."""
+    """Returns the frame that says who we are. It follows the preamble, or the end of SASL; it has no answer. After SASL
+    the server knows the user already: `user` is then empty, or whom the one that logged in stands for."""
     header = rpc_pb2.RpcRequestHeaderProto(
         rpcKind=_PROTOCOL_BUFFERS,
         rpcOp=_FINAL_PACKET,
@@ -77,10 +78,10 @@ def context(client_id: bytes, user: str, protocol: str) -> bytes:
         clientId=client_id,
         retryCount=_NO_RETRY,
     )
-    who = rpc_pb2.IpcConnectionContextProto(
-        userInfo=rpc_pb2.UserInformationProto(effectiveUser=user), protocol=protocol
-    )
-    return _frame(header, who)
+    who = rpc_pb2.IpcConnectionContextProto(protocol=protocol)
+    if user:
+        who.userInfo.effectiveUser = user
+    return frame(header, who)
 
 
 def call(client_id: bytes, call_id: int, protocol: str, method: str, request: Message) -> bytes:
@@ -89,7 +90,7 @@ def call(client_id: bytes, call_id: int, protocol: str, method: str, request: Me
         rpcKind=_PROTOCOL_BUFFERS, rpcOp=_FINAL_PACKET, callId=call_id, clientId=client_id, retryCount=0
     )
     which = rpc_pb2.RequestHeaderProto(methodName=method, declaringClassProtocolName=protocol, clientProtocolVersion=1)
-    return _frame(header, which, request)
+    return frame(header, which, request)
 
 
 def frame_size(prefix: bytes | bytearray) -> int:
@@ -100,9 +101,9 @@ def frame_size(prefix: bytes | bytearray) -> int:
     return size
 
 
-def answer(frame: bytes | bytearray) -> Answer:
+def answer(received: bytes | bytearray) -> Answer:
     """Returns what a frame (without its first four bytes) says. Raises FrameError when it says nothing."""
-    view = memoryview(frame)
+    view = memoryview(received)
     try:
         header_bytes, rest = _take(view)
         header = rpc_pb2.RpcResponseHeaderProto.FromString(bytes(header_bytes))
@@ -113,7 +114,8 @@ def answer(frame: bytes | bytearray) -> Answer:
     return Answer(header.callId, status, body, header.exceptionClassName, header.errorMsg)
 
 
-def _frame(*messages: Message) -> bytes:
+def frame(*messages: Message) -> bytes:
+    """Returns a frame of messages, each after its length."""
     body = b"".join(_delimited(message) for message in messages)
     return len(body).to_bytes(4, "big") + body
 

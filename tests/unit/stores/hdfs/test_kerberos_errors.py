@@ -18,8 +18,8 @@ _LOGIN = Attempt("the login of alice@A.TEST", "/etc/alice.keytab", "/etc/a.conf"
         (-1765328360, "KEYTAB_REFUSED", "export the keytab anew"),
         (-1765328353, "KEYTAB_REFUSED", "export the keytab anew"),
         (-1765328203, "KEYTAB_REFUSED", "klist -kt"),
-        (-1765328347, "CLOCK_SKEW", "NTP"),
-        (-1765328351, "CLOCK_SKEW", "NTP"),
+        (-1765328347, "CLOCK_SKEWED", "NTP"),
+        (-1765328351, "CLOCK_SKEWED", "NTP"),
         (-1765328228, "KDC_UNAVAILABLE", "port (88)"),
         (-1765328230, "KDC_UNKNOWN", "[realms]"),
         (-1765328352, "TICKET_EXPIRED", "kinit"),
@@ -51,8 +51,8 @@ def test_only_a_kdc_that_does_not_answer_is_worth_another_try() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("Clock skew too great", "CLOCK_SKEW"),
-        ("GSS initiate failed [Caused by ... Clock skew too great (37) - PROCESS_TGS]", "CLOCK_SKEW"),
+        ("Clock skew too great", "CLOCK_SKEWED"),
+        ("GSS initiate failed [Caused by ... Clock skew too great (37) - PROCESS_TGS]", "CLOCK_SKEWED"),
         ("Ticket expired", "TICKET_EXPIRED"),
         ("something else", "KERBEROS_FAILED"),
     ],
