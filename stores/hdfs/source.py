@@ -57,11 +57,13 @@ class HdfsSource:
         datanode_s = timeout_s or limits.datanode_s
         self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s)
         self._address_of = by_host_name if self.cluster.use_datanode_hostname else by_ip
+        self._layouts = Layouts(self._ask_layout)
+        self._experience = Experience(datanode_s)
         self._reader = FileReader(
             self._datanodes,
-            Layouts(self._ask_layout),
+            self._layouts,
             self._namenode.report_bad_blocks,
-            Experience(datanode_s),
+            self._experience,
             self._address_of,
         )
 
