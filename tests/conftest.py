@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.hadoop_jars import OTHER_VERSIONS, VERSION
 from tests.support.hdfs import HdfsCluster
 from tests.support.hdfs_profile import Kerberos, Profile
 from tests.support.kdc import Kdc
@@ -90,6 +91,17 @@ def ha_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """
     with HdfsCluster.start(tmp_path_factory.mktemp("ha-hdfs"), profile=Profile(namenodes=3)) as cluster:
         cluster.make_observer("namenode3")
+        yield cluster
+
+
+@pytest.fixture(scope="session", params=(VERSION, *OTHER_VERSIONS))
+def version_hdfs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """A plain cluster of each version of Hadoop, one after the other; the test runs with each."""
+    if request.param == VERSION:
+        yield request.getfixturevalue("hdfs")
+        return
+    folder, profile = tmp_path_factory.mktemp("version-hdfs"), Profile(version=request.param)
+    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=profile) as cluster:
         yield cluster
 
 

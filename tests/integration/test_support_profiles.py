@@ -152,3 +152,9 @@ def test_a_nameservice_in_a_realm_with_journals_starts(kdc: Kdc, tmp_path: Path)
         cluster.kill("namenode")
         cluster.fail_over("namenode2")
         assert "/f" in cluster.shell("-ls", "/", user="alice")
+
+
+def test_a_cluster_is_of_the_version_that_it_should_be(version_hdfs: HdfsCluster, folder_name: str) -> None:
+    version_hdfs.make([FileSpec(f"{folder_name}/f", size=1_000, append_bytes=10)])
+    assert version_hdfs.version() == version_hdfs.plan.profile.version
+    assert version_hdfs.shell("-stat", "%b", f"{folder_name}/f").strip() == "1010"

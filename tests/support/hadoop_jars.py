@@ -3,13 +3,14 @@
 import fcntl
 import hashlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.processes import program
 
 VERSION = "3.4.2"
+OTHER_VERSIONS = ("2.10.2", "3.3.6", "3.5.0")
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 _SOURCES = Path(__file__).resolve().parent / "hadoop"
 _JAVA_CURE = "install Java 17 (Debian: apt-get install openjdk-17-jdk-headless), or run `make setup` as root"
@@ -37,19 +38,25 @@ def _run(arguments: list[str], what: str) -> None:
         raise RuntimeError(f"{what} failed ({done.returncode}): {(done.stdout + done.stderr)[-4000:]}")
 
 
-def jars() -> Path:
-    """Returns the folder with Hadoop's jars (65 MB); the first call lets Maven fetch them."""
-    return fetched(_SOURCES / "pom.xml", CACHE / "hadoop" / VERSION)
+def jars(version: str = VERSION) -> Path:
+    """Returns the folder with Hadoop's jars (65 MB a version); the first call lets Maven fetch them."""
+    pom = _SOURCES / ("pom.xml" if version == VERSION else "versions.xml")
+    home = CACHE / "hadoop" / f"{version}-{_short_hash(pom)}"
+    return fetched(pom, home, (f"-Dhadoop.version={version}",))
 
 
-def fetched(pom: Path, home: Path) -> Path:
+def _short_hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
+def fetched(pom: Path, home: Path, properties: Iterable[str] = ()) -> Path:
     """Returns home/lib with the jars that a pom names; the first call lets Maven fetch them."""
     with only_one(home / "lock"):
         if not (home / "lib").is_dir():
             maven = program("mvn", _MAVEN_CURE)
             java()
             part = home / "lib.part"
-            goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}"]
+            goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={part}", *properties]
             _run([maven, "-B", "-ntp", "-q", "-f", str(pom), *goal], f"fetching the jars of {pom} with Maven")
             part.rename(home / "lib")
     return home / "lib"
@@ -59,7 +66,7 @@ def classes() -> Path:
     """Returns the folder with MakeTree.class, compiled once per version of its source."""
     source = _SOURCES / "MakeTree.java"
     library = jars()
-    folder = CACHE / "hadoop" / f"classes-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
+    folder = CACHE / "hadoop" / f"classes-{_short_hash(source)}"
     with only_one(CACHE / "hadoop" / "classes.lock"):
         if not (folder / "MakeTree.class").exists():
             javac = program("javac", _JAVA_CURE)

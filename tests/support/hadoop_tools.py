@@ -33,15 +33,20 @@ class HeldFile:
 
 
 def java_command(
-    conf: Path, heap: str, main_class: str, arguments: Iterable[str], properties: Iterable[str] = ()
+    conf: Path,
+    heap: str,
+    main_class: str,
+    arguments: Iterable[str],
+    options: Iterable[str] = (),
+    version: str = hadoop_jars.VERSION,
 ) -> tuple[str, ...]:
     """Returns the command of a main class; `conf` is the folder of its site files, `heap` such as 256m.
 
-    properties are further options of Java, such as -Dname=value.
+    options are further ones of Java, such as -Dname=value; version is Hadoop's.
     """
-    class_path = f"{conf}:{hadoop_jars.classes()}:{hadoop_jars.jars()}/*"
-    options = (f"-Xmx{heap}", "-Xms24m", *_JVM, *properties)
-    return (hadoop_jars.java(), *options, "-cp", class_path, main_class, *arguments)
+    class_path = f"{conf}:{hadoop_jars.classes()}:{hadoop_jars.jars(version)}/*"
+    of_java = (f"-Xmx{heap}", "-Xms24m", *_JVM, *options)
+    return (hadoop_jars.java(), *of_java, "-cp", class_path, main_class, *arguments)
 
 
 def get_page(port: int, path: str) -> str:

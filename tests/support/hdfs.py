@@ -241,6 +241,10 @@ class HdfsCluster:
         addresses = {node["xferaddr"] for node in live}
         return tuple(name for name in self.datanodes if self.datanode_address(name) in addresses)
 
+    def version(self) -> str:
+        """Returns the version of Hadoop that the NameNode says it is."""
+        return self._jmx("NameNodeInfo", NAMENODE)["SoftwareVersion"]
+
     # ---- fail-over -------------------------------------------------------------------------------------------
 
     def state(self, namenode: str) -> str:
@@ -275,7 +279,7 @@ class HdfsCluster:
         return self.java("org.apache.hadoop.hdfs.tools.DFSHAAdmin", *arguments)
 
     def restore(self) -> None:
-        """Starts what was killed, lets go on what was stopped, and makes the first NameNode active and observers observers."""
+        """Starts what was killed, lets go on what was stopped; the first NameNode is active, observers observe."""
         for name in self.daemons:
             if self.runs(name):
                 self.kill(name, signal.SIGCONT)
@@ -360,12 +364,15 @@ class HdfsCluster:
         """Makes files and folders in one JVM as superuser, 16 at a time (about 400 small files a second)."""
         listing = self.plan.folder / "tree.tsv"
         listing.write_text(description(files), encoding="ascii")
-        self.java("MakeTree", "make", str(listing), str(_MAKE_THREADS))
+        self.java(hdfs_daemons.MAKE_TREE, "make", str(listing), str(_MAKE_THREADS))
 
-    def hold_open(self, path: str, size: int, seed: int) -> HeldFile:
-        """Makes a file of content(seed, size), flushes it and leaves it open until the handle is closed."""
-        arguments = ("hold", quote(path), str(size), str(seed))
-        command = hdfs_daemons.client_command(self.plan, self.conf_folder, "MakeTree", arguments, "128m")
+    def hold_open(self, path: str, size: int, seed: int, known: int = 0) -> HeldFile:
+        """Makes a file of content(seed, size), flushes it and leaves it open until the handle is closed.
+
+        The NameNode knows the length of the complete blocks, and that there are at least `known` bytes.
+        """
+        arguments = ("hold", quote(path), str(size), str(seed), str(known))
+        command = hdfs_daemons.client_command(self.plan, self.conf_folder, hdfs_daemons.MAKE_TREE, arguments)
         with self._log("held").open("ab") as log:
             process = subprocess.Popen(
                 bound_to_us(command),

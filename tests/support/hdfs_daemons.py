@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import hdfs_kms_settings, hdfs_settings
+from tests.support.hadoop_jars import VERSION
 from tests.support.hadoop_tools import java_command
 from tests.support.hdfs_plan import ClusterPlan, datanode_name, journal_name, kms_name, namenode_name
 from tests.support.hdfs_settings import SiteFiles
 
 _HADOOP = "org.apache.hadoop"
+MAKE_TREE = "MakeTree"
 _WEB_FOLDERS = ("hdfs", "datanode", "journal", "router", "secondary", "static")
 
 
@@ -78,27 +80,22 @@ def daemon_command(plan: ClusterPlan, name: str, *arguments: str) -> tuple[str, 
     kind = name.rstrip("0123456789")
     program, conf = _PROGRAMS[kind], conf_folder(plan, name)
     options = hdfs_kms_settings.java_options(conf, plan.folder / "logs") if kind == "kms" else ()
-    return _java(plan, conf, program.heap, program.main_class, arguments, options)
+    options = (*_realm_option(plan), *options)
+    return java_command(conf, program.heap, program.main_class, arguments, options, plan.profile.version)
 
 
-def client_command(
-    plan: ClusterPlan, conf: Path, main_class: str, arguments: Iterable[str], heap: str = "256m"
-) -> tuple[str, ...]:
-    """Returns the command of a client program with its site files in `conf`."""
-    return _java(plan, conf, heap, main_class, arguments)
+def client_command(plan: ClusterPlan, conf: Path, main_class: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """Returns the command of a client program with its site files in `conf`; of the cluster's version of Hadoop.
+
+    MakeTree is always of our own version: Hadoop 2 has not all that it calls, and understands its calls.
+    """
+    heap, version = ("128m", VERSION) if main_class == MAKE_TREE else ("256m", plan.profile.version)
+    return java_command(conf, heap, main_class, arguments, _realm_option(plan), version)
 
 
-def _java(
-    plan: ClusterPlan,
-    conf: Path,
-    heap: str,
-    main_class: str,
-    arguments: Iterable[str],
-    options: Iterable[str] = (),
-) -> tuple[str, ...]:
+def _realm_option(plan: ClusterPlan) -> tuple[str, ...]:
     kerberos = plan.profile.kerberos
-    realm = (f"-Djava.security.krb5.conf={kerberos.realm.krb5_conf}",) if kerberos else ()
-    return java_command(conf, heap, main_class, arguments, (*realm, *options))
+    return (f"-Djava.security.krb5.conf={kerberos.realm.krb5_conf}",) if kerberos else ()
 
 
 def client_environment(plan: ClusterPlan, user: str | None) -> Mapping[str, str]:

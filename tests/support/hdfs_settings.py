@@ -71,7 +71,7 @@ def _haste() -> dict[str, str]:
         "dfs.heartbeat.interval": "1",
         "dfs.namenode.heartbeat.recheck-interval": "1000",  # dead after 2 x this + 10 heartbeats = 12 s
         "dfs.namenode.stale.datanode.interval": "3000",
-        "dfs.namenode.redundancy.interval.seconds": "1s",
+        "dfs.namenode.redundancy.interval.seconds": "1",
         "dfs.namenode.reconstruction.pending.timeout-sec": "10",
         "dfs.namenode.replication.work.multiplier.per.iteration": "20",
         "dfs.namenode.replication.max-streams": "20",
@@ -81,7 +81,7 @@ def _haste() -> dict[str, str]:
         "dfs.namenode.handler.count": "10",
         "dfs.namenode.service.handler.count": "3",
         "dfs.datanode.handler.count": "3",
-        "dfs.blockreport.initialDelay": "0s",
+        "dfs.blockreport.initialDelay": "0",  # no units: Hadoop 2 knows none
         # close() otherwise sleeps 400 ms when the DataNode's report is late: 30 small files a second, not 400
         "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",
         "dfs.client.block.write.locateFollowingBlock.retries": "12",  # writers wait for replicas on a busy machine
