@@ -18,6 +18,7 @@ from stores.hdfs.cluster import resolve
 from stores.hdfs.datanode import Datanodes
 from stores.hdfs.experience import Experience
 from stores.hdfs.layouts import Layouts
+from stores.hdfs.login import ClusterLogin
 from stores.hdfs.lookahead import PagesAhead, page_of
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.probe import check_location
@@ -41,18 +42,20 @@ class HdfsSource:
                 else 60.
 
         Raises:
-            BlockferryError: those of `cluster.resolve`.
+            BlockferryError: those of `cluster.resolve` and of `login.ClusterLogin`.
         """
         self.location = location
         self.cluster = resolve(location)
         limits = self.cluster.limits
         self._root = self.cluster.root
         self._is_file: bool | None = None
+        self._login = ClusterLogin(location, self.cluster.security, self.cluster.nameservice)
         self._namenode = NameNodeClient(
             self.cluster.namenodes,
             location.user or getpass.getuser(),
             timeout_s or limits.call_s,
             patience=limits.patience,
+            login=self._login,
         )
         datanode_s = timeout_s or limits.datanode_s
         self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s)
