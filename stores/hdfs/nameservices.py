@@ -31,7 +31,8 @@ def find(location: HdfsLocation, site: SiteConfig) -> Found:
     root = location.root.rstrip("/")
     name = location.nameservice
     if location.namenodes:
-        name = name or (location.namenodes[0] if len(location.namenodes) == 1 else "")
+        # `hdfs://name/` alone does not tell whether the name is logical; who took it for a host has added its port.
+        name = name or (location.namenodes[0].removesuffix(":8020") if len(location.namenodes) == 1 else "")
         if not (_is_nameservice(site, name) or _is_mount_table(site, name)):
             return Found(location.namenodes, "", root)
     elif not name:
@@ -105,7 +106,7 @@ def _unknown(location: HdfsLocation, site: SiteConfig) -> BlockferryError:
     return BlockferryError(
         "NAMESERVICE_UNKNOWN",
         f"The site files in {location.conf_dir} know no nameservice or mount table {location.nameservice}; they know "
-        f"{known}. Check the name, or give the folder of the right cluster.",
+        f"{known}. Check the name, or give the folder of the right cluster; for a host give its port too (host:8020).",
         whose=Whose.CALLER,
         nameservice=location.nameservice,
         file=location.conf_dir,

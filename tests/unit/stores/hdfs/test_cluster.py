@@ -61,6 +61,8 @@ def test_a_nameservice_has_the_rpc_addresses_of_its_namenodes_and_its_own_name()
     ("namenodes", "identity", "found"),
     [
         (("ns1",), "ns1", ("master1.example:8020", "master2.example:8020")),
+        (("ns1:8020",), "ns1", ("master1.example:8020", "master2.example:8020")),
+        (("ns1:9000",), "ns1:9000", ("ns1:9000",)),
         (("master2.example:8020",), "ns1", ("master2.example:8020",)),
         (("other.example:9000",), "ns2", ("other.example:9000",)),
         (("elsewhere:8020",), "elsewhere:8020", ("elsewhere:8020",)),
