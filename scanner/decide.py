@@ -139,11 +139,9 @@ def refusal(source: Stat, is_new: bool, rules: Rules) -> EntryFailure | None:
     if source.kind is Kind.FILE:
         if source.condition is not Condition.PLAIN:
             match source.condition:
-                case Condition.ENCRYPTED:
-                    return _failure(source, "ENCRYPTION_ZONE_UNSUPPORTED", _ENCRYPTED)
                 case Condition.ERASURE_CODED:
                     return _failure(source, "ERASURE_CODING_UNSUPPORTED", _ERASURE_CODED)
-                case Condition.OPEN if rules.fail_open:
+                case Condition.OPEN | Condition.OPEN_ENCRYPTED if rules.fail_open:
                     return _failure(source, "SOURCE_OPEN", _OPEN)
         if source.size_bytes > rules.max_object_bytes:
             return _too_large(source, rules.max_object_bytes)
@@ -151,10 +149,6 @@ def refusal(source: Stat, is_new: bool, rules: Rules) -> EntryFailure | None:
 
 
 _SYMLINK = "is a symbolic link, which is not moved. Transfer what it points to by its own path."
-_ENCRYPTED = (
-    "is in an HDFS encryption zone. It is never copied as ciphertext, and reading it through the KMS is not supported "
-    "yet: copy it to a folder outside of the zone with a client of the cluster, and transfer that."
-)
 _ERASURE_CODED = (
     "is erasure-coded, which is not supported yet: copy it to a folder with replication (hdfs ec -setPolicy -replicate "
     "on the folder, then hdfs dfs -cp), and transfer that."

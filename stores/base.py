@@ -116,7 +116,8 @@ class RangeRead:
     Attributes:
         checksum: of exactly the bytes of the range. Of the algorithm that the store keeps, where it keeps one that can
             be claimed (CRC32C or CRC32), else our own CRC32C.
-        proven: True if every byte was compared with sums that the source keeps. False: our own hash only.
+        proven: True if every byte was compared with sums that the source keeps. False: our own hash only. Of an
+            encrypted file the bytes that were compared are its ciphertext, and `checksum` is our own of the plaintext.
         retry_count: replicas that failed before this one.
     """
 

@@ -47,6 +47,7 @@ class Route:
         proxy: URL of a proxy, with user and password where it needs them; empty: none.
         authorities: file of the authorities that are trusted (https).
         connect_s, wait_s: how long a connection may take, and how long nothing may come or go on it.
+        trusted_pem: the authorities themselves, where they are in no file. Without both: the system's.
     """
 
     origin: str
@@ -54,6 +55,7 @@ class Route:
     authorities: str
     connect_s: float
     wait_s: float
+    trusted_pem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class HttpPool:
         self._route = route
         self._kept = kept
         url = urlsplit(route.origin)
-        self._tls = ssl.create_default_context(cafile=route.authorities or None) if url.scheme == "https" else None
+        self._tls = _tls(route) if url.scheme == "https" else None
         self._address = (url.hostname or "", url.port or (443 if self._tls else 80))
         self._proxy = urlsplit(route.proxy) if route.proxy else None
         self._lock = threading.Lock()
@@ -181,6 +183,13 @@ class HttpPool:
 
     def _target(self, target: str) -> str:
         return self._route.origin + target if self._proxy and self._tls is None else target
+
+
+def _tls(route: Route) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=route.authorities or None, cadata=route.trusted_pem or None)
+    if route.trusted_pem:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as Java: a truststore may hold the server's own one
+    return context
 
 
 class _Connection:

@@ -17,14 +17,14 @@ SITE_FILES = ("core-site.xml", "hdfs-site.xml")
 _MAX_DEPTH = 10  # of files that include files
 
 
-def read_site(folder: str) -> SiteConfig:
+def read_site(folder: str, names: tuple[str, ...] = SITE_FILES) -> SiteConfig:
     """Returns what the site files of a folder say.
 
     Raises:
         BlockferryError: SITE_FILE_MISSING, SITE_FILE_INVALID; both with the file, the latter also with the line.
     """
     home = Path(folder)
-    items = [item for name in SITE_FILES for item in _items(home, home / name)]
+    items = [item for name in names for item in _items(home, home / name)]
     return SiteConfig(items, _variables())
 
 

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,25 +222,21 @@ def test_a_file_that_was_written_anew_has_changed(cluster: HdfsCluster, store: H
         assert (error.value.reason, error.value.coordinates["path"]) == ("SOURCE_CHANGED", file.path)
 
 
-@pytest.mark.parametrize(
-    ("condition", "reason"),
-    [
-        (Condition.ENCRYPTED, "ENCRYPTION_ZONE_UNSUPPORTED"),
-        (Condition.ERASURE_CODED, "ERASURE_CODING_UNSUPPORTED"),
-    ],
-)
-def test_what_is_not_plain_is_never_read(kinds: HdfsSource, condition: Condition, reason: str) -> None:
-    plain = listed(kinds, "tiny")
-    file = Stat(plain.path, plain.kind, 1, 0, version=plain.version, layout=plain.layout, condition=condition)
+@pytest.mark.parametrize("condition", [Condition.ENCRYPTED, Condition.OPEN_ENCRYPTED])
+def test_ciphertext_is_never_read(kinds: HdfsSource, condition: Condition) -> None:
+    """Neither with a layout that tells no key, as below /.reserved/raw, nor by the reader of plain files."""
+    file = replace(listed(kinds, "tiny"), condition=condition)
+    plain_reader = kinds._reader._stored
     for attempt in (
-        lambda: kinds.extents(file),
         lambda: kinds.claimed_algorithm(file),
         lambda: read(kinds, file, 0, 1, CRC32C),
-        lambda: kinds.stored_checksum(file, 0, 1, CRC32C),
+        lambda: plain_reader.read_into(file, 0, memoryview(bytearray(1)), CRC32C),
+        lambda: plain_reader.stored_checksum(file, 0, 1, CRC32C),
     ):
         with pytest.raises(BlockferryError) as error:
             attempt()
-        assert error.value.reason == reason
+        assert (error.value.reason, error.value.coordinates["path"]) == ("CIPHERTEXT_REFUSED", "tiny")
+    assert kinds.stored_checksum(file, 0, 1, CRC32C) is None
 
 
 def test_an_erasure_coded_file_is_known_by_its_listing(cluster: HdfsCluster, folder_name: str) -> None:

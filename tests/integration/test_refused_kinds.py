@@ -1,4 +1,4 @@
-"""Files in an encryption zone and erasure-coded files are refused by name, never copied as ciphertext or rubbish.
+"""Encrypted files without a KMS and erasure-coded files are refused by name, never copied as ciphertext or rubbish.
 
 The zone is a real one: the NameNode and Hadoop's own client share a Java keystore, as Hadoop allows without a KMS.
 """
@@ -48,7 +48,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
 @pytest.mark.parametrize(
     ("root", "refused", "reason", "kept"),
     [
-        ("/zone", "secret/file", "ENCRYPTION_ZONE_UNSUPPORTED", {"plain", "secret/", "secret/.Trash/"}),
+        ("/zone", "secret/file", "KMS_UNSUPPORTED", {"plain", "secret/", "secret/.Trash/"}),
         ("/coded", "striped/file", "ERASURE_CODING_UNSUPPORTED", {"plain", "striped/"}),
     ],
 )

@@ -103,9 +103,8 @@ def test_all_copies_everything() -> None:
     ("source", "rules", "reason"),
     [
         (Stat("s", Kind.SYMLINK, 0, 0), RULES, "SYMLINK_UNSUPPORTED"),
-        (file("e", condition=Condition.ENCRYPTED), RULES, "ENCRYPTION_ZONE_UNSUPPORTED"),
-        (file("c", condition=Condition.ERASURE_CODED), RULES, "ERASURE_CODING_UNSUPPORTED"),
         (file("o", condition=Condition.OPEN), replace(RULES, fail_open=True), "SOURCE_OPEN"),
+        (file("o", condition=Condition.OPEN_ENCRYPTED), replace(RULES, fail_open=True), "SOURCE_OPEN"),
         (file("l", 1_001), RULES, "FILE_TOO_LARGE"),
         (file("back\\slash"), RULES, "INVALID_KEY"),
         (folder("back\\slash/"), RULES, "INVALID_KEY"),
@@ -122,14 +121,17 @@ def test_what_cannot_be_moved_is_refused_by_name(source: Stat, rules: Rules, rea
     assert dict(entry.failure.coordinates)["path"] == source.path
 
 
-def test_ciphertext_is_never_copied_even_when_the_destination_has_something() -> None:
-    source = file("e", condition=Condition.ENCRYPTED)
-    assert outcome(source, written(source)) == (Action.REFUSE, Why.REFUSED)
-    assert outcome(source, None, ALL) == (Action.REFUSE, Why.REFUSED)
+@pytest.mark.parametrize("condition", [Condition.ENCRYPTED, Condition.ERASURE_CODED])
+def test_an_encrypted_or_erasure_coded_file_is_moved_like_any_other(condition: Condition) -> None:
+    source = file("e", condition=condition)
+    assert outcome(source, None) == (Action.COPY, Why.NEW)
+    assert checked(source, written(source)) == (Action.CHECK, Why.VERIFY_ASKED, "")
+    assert outcome(source, written(source)) == (Action.SKIP, Why.SAME)
 
 
-def test_an_open_file_is_copied_up_to_its_known_length() -> None:
-    assert outcome(file("o", 7, condition=Condition.OPEN), None) == (Action.COPY, Why.NEW)
+@pytest.mark.parametrize("condition", [Condition.OPEN, Condition.OPEN_ENCRYPTED])
+def test_an_open_file_is_copied_up_to_its_known_length(condition: Condition) -> None:
+    assert outcome(file("o", 7, condition=condition), None) == (Action.COPY, Why.NEW)
 
 
 def test_the_largest_object_is_taken() -> None:
@@ -212,10 +214,9 @@ def test_a_check_sees_both_sides(source: Stat) -> None:
 
 
 def test_a_check_leaves_out_what_every_transfer_refuses() -> None:
-    encrypted = file("e", condition=Condition.ENCRYPTED)
-    assert checked(encrypted, None) is None
-    assert checked(encrypted, written(encrypted)) is None
-    assert checked(Stat("s", Kind.SYMLINK, 0, 0), None) is None
+    link = Stat("s", Kind.SYMLINK, 0, 0)
+    assert checked(link, None) is None
+    assert checked(link, written(file("s"))) is None
     assert checked(file("back\\slash"), None) is None
 
 
