@@ -61,9 +61,9 @@ class KmsLogin:
         return self.user or getpass.getuser()
 
     def run_as(self, kerberos: Ticketed) -> str:
-        """Returns whom the principal stands for; empty: itself."""
-        short = re.split("[/@]", kerberos.principal)[0]
-        return "" if self.user == short else self.user
+        """Returns whom the principal stands for; empty: itself. As `login.ClusterLogin` tells the NameNode."""
+        principal = kerberos.principal
+        return "" if self.user in (principal, *re.findall(r"^([^/@]+)@", principal)) else self.user
 
 
 class KmsClient:

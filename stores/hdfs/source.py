@@ -15,8 +15,11 @@ from stores.checksum import Algorithm, Checksum
 from stores.hdfs import entries
 from stores.hdfs.addresses import by_host_name, by_ip
 from stores.hdfs.cluster import resolve
+from stores.hdfs.data_keys import DataKeys
 from stores.hdfs.datanode import Datanodes
+from stores.hdfs.encryption import ZoneReader, refuse_raw
 from stores.hdfs.experience import Experience
+from stores.hdfs.kms import KmsLogin
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.login import ClusterLogin
 from stores.hdfs.lookahead import PagesAhead, page_of
@@ -24,6 +27,7 @@ from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.probe import check_location
 from stores.hdfs.reader import FileReader
 from stores.hdfs.tree import walk
+from stores.hdfs.zone_kms import ZoneKms
 from stores.location import HdfsLocation
 
 
@@ -42,12 +46,13 @@ class HdfsSource:
                 else 60.
 
         Raises:
-            BlockferryError: those of `cluster.resolve` and of `login.ClusterLogin`.
+            BlockferryError: CIPHERTEXT_REFUSED; those of `cluster.resolve` and of `login.ClusterLogin`.
         """
         self.location = location
         self.cluster = resolve(location)
         limits = self.cluster.limits
         self._root = self.cluster.root
+        refuse_raw(self._root)
         self._is_file: bool | None = None
         self._login = ClusterLogin(location, self.cluster.security, self.cluster.nameservice)
         self._namenode = NameNodeClient(
@@ -62,18 +67,23 @@ class HdfsSource:
         self._address_of = by_host_name if self.cluster.use_datanode_hostname else by_ip
         self._layouts = Layouts(self._ask_layout)
         self._experience = Experience(datanode_s)
-        self._reader = FileReader(
+        stored = FileReader(
             self._datanodes,
             self._layouts,
             self._namenode.report_bad_blocks,
             self._experience,
             self._address_of,
         )
+        self._kms = ZoneKms(
+            self.cluster, location.conf_dir, KmsLogin(location.user, self._login.kerberos), self._key_provider
+        )
+        self._reader = ZoneReader(stored, self._layouts, DataKeys(self._kms.decrypt))
 
     def close(self) -> None:
         """Closes every connection."""
         self._namenode.close()
         self._datanodes.close()
+        self._kms.close()
 
     def list_tree(self, after: str = "") -> Iterator[Stat]:
         """See `Lister.list_tree`; entries come with attributes, version, layout and condition.
@@ -164,6 +174,9 @@ class HdfsSource:
 
     def _fetch_page(self, folder: str, start_after: bytes) -> bytes:
         return self._namenode.listing_frame(self._absolute(folder), start_after)
+
+    def _key_provider(self) -> str:
+        return self._namenode.get_server_defaults().keyProviderUri
 
     def _ask_layout(self, path: str, size_bytes: int) -> bytes | None:
         return self._namenode.get_block_locations(self._absolute(path), size_bytes)
