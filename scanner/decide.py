@@ -137,22 +137,14 @@ def refusal(source: Stat, is_new: bool, rules: Rules) -> EntryFailure | None:
     if source.kind is Kind.SYMLINK:
         return _failure(source, "SYMLINK_UNSUPPORTED", _SYMLINK)
     if source.kind is Kind.FILE:
-        if source.condition is not Condition.PLAIN:
-            match source.condition:
-                case Condition.ERASURE_CODED:
-                    return _failure(source, "ERASURE_CODING_UNSUPPORTED", _ERASURE_CODED)
-                case Condition.OPEN | Condition.OPEN_ENCRYPTED if rules.fail_open:
-                    return _failure(source, "SOURCE_OPEN", _OPEN)
+        if source.condition is not Condition.PLAIN and source.condition.is_open and rules.fail_open:
+            return _failure(source, "SOURCE_OPEN", _OPEN)
         if source.size_bytes > rules.max_object_bytes:
             return _too_large(source, rules.max_object_bytes)
     return _bad_key(source.path, rules.check_path) if is_new else None
 
 
 _SYMLINK = "is a symbolic link, which is not moved. Transfer what it points to by its own path."
-_ERASURE_CODED = (
-    "is erasure-coded, which is not supported yet: copy it to a folder with replication (hdfs ec -setPolicy -replicate "
-    "on the folder, then hdfs dfs -cp), and transfer that."
-)
 _OPEN = (
     "is being written. Run the task again when its writer has closed it, or take the open files option COPY to copy it "
     "up to its known length."

@@ -38,7 +38,7 @@ class Condition(StrEnum):
     OPEN = "OPEN"  # somebody is writing it: its size is what the store knows now
     ENCRYPTED = "ENCRYPTED"  # in an encryption zone: its blocks hold ciphertext (also if it is erasure-coded)
     OPEN_ENCRYPTED = "OPEN_ENCRYPTED"  # both
-    ERASURE_CODED = "ERASURE_CODED"
+    ERASURE_CODED = "ERASURE_CODED"  # and neither open nor encrypted
 
     @property
     def is_open(self) -> bool:

@@ -105,6 +105,6 @@ def _condition(entry: ListedEntryProto, is_open: bool) -> Condition:
     flags = entry.flags
     if flags & _ENCRYPTED_FLAG or _mode(entry.permission) & _ENCRYPTED_MODE_BIT or entry.fileEncryptionInfo:
         return Condition.OPEN_ENCRYPTED if is_open else Condition.ENCRYPTED
-    if flags & _ERASURE_CODED_FLAG or entry.ecPolicy:
-        return Condition.ERASURE_CODED
-    return Condition.OPEN if is_open else Condition.PLAIN
+    if is_open:
+        return Condition.OPEN
+    return Condition.ERASURE_CODED if flags & _ERASURE_CODED_FLAG or entry.ecPolicy else Condition.PLAIN

@@ -1,4 +1,4 @@
-"""Encrypted files without a KMS and erasure-coded files are refused by name, never copied as ciphertext or rubbish.
+"""Encrypted files without a KMS are refused by name, never copied as ciphertext.
 
 The zone is a real one: the NameNode and Hadoop's own client share a Java keystore, as Hadoop allows without a KMS.
 """
@@ -20,26 +20,21 @@ KEY_PROVIDER = "hadoop.security.key.provider.path"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
-    """Three DataNodes (XOR-2-1 needs them), an encryption zone, an erasure-coded folder."""
+    """An encryption zone."""
     place = tmp_path_factory.mktemp("refused")
     provider = f"jceks://file{place}/keys.jceks"
-    with HdfsCluster.start(place / "hdfs", datanode_count=3, settings={KEY_PROVIDER: provider}) as made:
+    with HdfsCluster.start(place / "hdfs", datanode_count=1, replication=1, settings={KEY_PROVIDER: provider}) as made:
         made.java("org.apache.hadoop.crypto.key.KeyShell", "create", "k1", "-provider", provider)
         made.stop()  # the NameNode reads the keystore at its start
         for daemon in made.daemons:
             made.start_daemon(daemon)
         made.wait_ready()
-        made.make((folder("/zone/secret"), folder("/coded/striped")))
+        made.make([folder("/zone/secret")])
         made.java("org.apache.hadoop.hdfs.tools.CryptoAdmin", "-createZone", "-keyName", "k1", "-path", "/zone/secret")
-        policy = ("-policy", "XOR-2-1-1024k")
-        made.java("org.apache.hadoop.hdfs.tools.ECAdmin", "-enablePolicy", *policy)
-        made.java("org.apache.hadoop.hdfs.tools.ECAdmin", "-setPolicy", "-path", "/coded/striped", *policy)
         made.make(
             (
                 FileSpec("/zone/plain", size=5000, seed=1),
                 FileSpec("/zone/secret/file", size=5000, seed=2),
-                FileSpec("/coded/plain", size=5000, seed=3),
-                FileSpec("/coded/striped/file", size=3 << 20, seed=4),
             )
         )
         yield made
@@ -49,7 +44,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     ("root", "refused", "reason", "kept"),
     [
         ("/zone", "secret/file", "KMS_UNSUPPORTED", {"plain", "secret/", "secret/.Trash/"}),
-        ("/coded", "striped/file", "ERASURE_CODING_UNSUPPORTED", {"plain", "striped/"}),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name_and_its_neighbours_are_copied(

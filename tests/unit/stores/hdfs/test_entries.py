@@ -50,7 +50,7 @@ def test_a_symbolic_link_is_told_apart() -> None:
         (0o644, 4, EMPTY, Condition.ERASURE_CODED),
         (0o644, 1 | 8, EMPTY, Condition.PLAIN),  # an ACL, a snapshot
         (0o644, 2, OPEN, Condition.OPEN_ENCRYPTED),  # both count: ciphertext must never be read
-        (0o644, 4, OPEN, Condition.ERASURE_CODED),
+        (0o644, 4, OPEN, Condition.OPEN),
     ],
 )
 def test_what_is_special_is_seen(mode: int, flags: int, layout: bytes, condition: Condition) -> None:
