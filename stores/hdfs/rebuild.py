@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from stores.checksum import Algorithm, Checksum
 from stores.hashing import checksum_of
 from stores.hdfs.datanode import DatanodeRead, algorithm_of
 from stores.hdfs.erasure import Bytes, combine_units, parity_matrix, rebuilding_rows
+from stores.hdfs.experience import Mark
 from stores.hdfs.striping import Piece, Policy, UnitSlice, unit_bytes
-from stores.hdfs.units import TooFewUnitsError, Units, side_by_side
+from stores.hdfs.units import TooFewUnitsError, side_by_side
 
 SLAB_BYTES = 2 << 20
 
@@ -55,10 +57,31 @@ class GroupRange:
         return unit_bytes(self.policy, self.group_bytes, unit)
 
 
+class UnitSource(Protocol):
+    """The units of a group, as `units.Units` knows them."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the NameNode must be asked before more is read."""
+        ...
+
+    def mark(self, unit: int) -> Mark | None:
+        """Returns what is held against a unit's DataNode; None: it cannot be asked."""
+        ...
+
+    def read(
+        self, unit: int, offset: int, cells: tuple[memoryview, ...], algorithm: Algorithm | None, allow_unproven: bool
+    ) -> DatanodeRead | None:
+        """Fills the cells with a unit's bytes, verified; None when it cannot, and never can from now on."""
+        ...
+
+
 class Rebuild:
     """The rebuilding of some slices of a range. For one thread; reads with several."""
 
-    def __init__(self, wanted: GroupRange, units: Units, lost: Sequence[UnitSlice]) -> None:
+    def __init__(
+        self, wanted: GroupRange, units: UnitSource, lost: Sequence[UnitSlice], slab_bytes: int = SLAB_BYTES
+    ) -> None:
         """Reads nothing yet. All slices but the lost ones are in the view, verified."""
         policy = wanted.policy
         self._wanted = wanted
@@ -66,9 +89,10 @@ class Rebuild:
         self._lost = lost
         lost_units = {each.unit for each in lost}
         self._present = {each.unit: each for each in wanted.slices if each.unit not in lost_units}
-        self._helpers = [unit for unit in units.located if unit not in lost_units]
+        every = range(policy.data_units + policy.parity_units)
+        self._helpers = [unit for unit in every if unit not in lost_units]
         self._matrix = parity_matrix(policy.codec, policy.data_units, policy.parity_units)
-        self._slabs = tuple(self._cut())
+        self._slabs = tuple(self._cut(slab_bytes))
         self._slab_bytes = max(end - begin for begin, end in self._slabs)
         self._scratch: dict[int, bytearray] = {}
         self._stored: Algorithm | None = None
@@ -93,14 +117,14 @@ class Rebuild:
         memory = self._wanted.memory
         return {piece.place: (checksum_of(algorithm, memory(piece)), piece.size) for piece in whole}
 
-    def _cut(self) -> Iterator[tuple[int, int]]:
+    def _cut(self, slab_bytes: int) -> Iterator[tuple[int, int]]:
         """Yields stretches of units in which something is to be rebuilt. In each the same units are in the view."""
         edges = {edge for each in self._wanted.slices for edge in (each.offset, each.end)}
         inside = sorted(edge for edge in edges if any(lost.offset <= edge <= lost.end for lost in self._lost))
         for first, last in pairwise(inside):
             if any(lost.offset <= first and last <= lost.end for lost in self._lost):
-                for begin in range(first, last, SLAB_BYTES):
-                    yield begin, min(begin + SLAB_BYTES, last)
+                for begin in range(first, last, slab_bytes):
+                    yield begin, min(begin + slab_bytes, last)
 
     def _sources(self, begin: int, end: int) -> tuple[int, ...]:
         """Returns the units that rebuild [begin, end), and has read those that are not in the view."""
