@@ -85,11 +85,11 @@ def kms_kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def ha_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
-    """Nameservice ns1 of three NameNodes, namenode active, namenode3 an observer, and two DataNodes; no Kerberos.
+    """Nameservice ns1 of three NameNodes, the first active, the last an observer; two DataNodes, a router; no Kerberos.
 
     A test that fails over or kills calls restore() at its end, in a `finally`.
     """
-    with HdfsCluster.start(tmp_path_factory.mktemp("ha-hdfs"), profile=Profile(namenodes=3)) as cluster:
+    with HdfsCluster.start(tmp_path_factory.mktemp("ha-hdfs"), profile=Profile(namenodes=3, router=True)) as cluster:
         cluster.make_observer("namenode3")
         yield cluster
 

@@ -145,6 +145,14 @@ def test_an_observer_answers_the_clients_that_ask_it(ha_hdfs: HdfsCluster, folde
     assert _audited(ha_hdfs, "namenode3", folder_name)
 
 
+def test_a_router_shows_the_nameservice_and_what_is_mounted(ha_hdfs: HdfsCluster, folder_name: str) -> None:
+    ha_hdfs.make([FileSpec(f"{folder_name}/f", size=10)])
+    ha_hdfs.mount("/mounted", folder_name)
+    conf = ha_hdfs.client_folder("router", {"fs.defaultFS": f"hdfs://{ha_hdfs.router}"})
+    assert "/mounted/f" in ha_hdfs.shell("-ls", "/mounted", conf=conf)
+    assert f"{folder_name}/f" in ha_hdfs.shell("-ls", folder_name, conf=conf)
+
+
 def test_a_nameservice_in_a_realm_with_journals_starts(kdc: Kdc, tmp_path: Path) -> None:
     profile = Profile(kerberos=Kerberos(kdc.realm), namenodes=2, journals=3)
     with HdfsCluster.start(tmp_path, datanode_count=1, replication=1, profile=profile) as cluster:

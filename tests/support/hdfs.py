@@ -34,6 +34,7 @@ from tests.support.hdfs_plan import (
     HOST,
     NAMENODE,
     NAMESERVICE,
+    ROUTER,
     ClusterPlan,
     choose_ports,
     kms_name,
@@ -88,6 +89,7 @@ class HdfsCluster:
             cluster.wait_ready()
             if plan.highly_available:
                 cluster.fail_over(NAMENODE)
+            cluster.wait_router()
             for policy in profile.erasure_policies:
                 cluster.erasure("-enablePolicy", "-policy", policy)
         except BaseException:
@@ -128,7 +130,7 @@ class HdfsCluster:
     def daemons(self) -> tuple[str, ...]:
         """All daemon names in the order of their start."""
         helpers = (*hdfs_daemons.journals(self.plan), *hdfs_daemons.key_servers(self.plan))
-        return (*helpers, *self.namenodes, *self.datanodes)
+        return (*helpers, *self.namenodes, *self.datanodes, *((ROUTER,) if self.plan.profile.router else ()))
 
     @property
     def namenodes(self) -> tuple[str, ...]:
@@ -143,6 +145,14 @@ class HdfsCluster:
     def datanode_address(self, name: str) -> str:
         """Returns a DataNode's data transfer address, HOST:PORT."""
         return f"{HOST}:{self.plan.datanodes[self.datanodes.index(name)].transfer}"
+
+    @property
+    def router(self) -> str:
+        """The router's RPC address, HOST:PORT; clients speak to it as to a NameNode."""
+        ports = self.plan.ports.router
+        if ports is None:
+            raise ValueError("this cluster has no router: start one with Profile(router=True)")
+        return f"{self.plan.host}:{ports.rpc}"
 
     @property
     def kms_uri(self) -> str:
@@ -214,6 +224,20 @@ class HdfsCluster:
             wait_for("HDFS to be ready", ready, deadline_s=deadline_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{tail(self._log(NAMENODE))}") from error
+
+    def wait_router(self) -> None:
+        """Waits until the router, if there is one, knows the active NameNode."""
+        ports = self.plan.ports.router
+        if ports is not None and self.runs(ROUTER):
+            self.children[ROUTER].wait_ready(lambda: "ACTIVE" in self._router_view(ports.http))
+
+    def _router_view(self, port: int) -> str:
+        beans = json.loads(get_page(port, "/jmx?qry=Hadoop:service=Router,name=FederationState"))["beans"]
+        return str(beans[0]["Namenodes"]) if beans else ""
+
+    def mount(self, path: str, target: str) -> None:
+        """Mounts a folder of the nameservice at a path of the router (2 s)."""
+        self.java("org.apache.hadoop.hdfs.tools.federation.RouterAdmin", "-add", path, NAMESERVICE, target)
 
     def _kms_ready(self) -> Iterable[bool]:
         for index, name in enumerate(hdfs_daemons.key_servers(self.plan)):
@@ -288,6 +312,7 @@ class HdfsCluster:
         self.wait_ready()
         if self.plan.highly_available:
             self.fail_over(NAMENODE)
+            self.wait_router()
         for name in self.observers:
             if self.state(name) != "observer":
                 self.make_observer(name)

@@ -30,7 +30,7 @@ class Profile:
 
     namenodes above 1 is HA: nameservice "ns1" with manual fail-over, the first one active; shared edits lie in a folder
     of the machine, or with journals (3) in a quorum of JournalNodes. kms is the number of KMS processes on one
-    keystore. router adds a router (RBF) that mounts / of the cluster.
+    keystore. router adds a router (RBF) before the nameservice: for several NameNodes without Kerberos only.
     """
 
     kerberos: Kerberos | None = None

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-from tests.support import hdfs_ha_settings, hdfs_kerberos_settings, hdfs_kms_settings
-from tests.support.hdfs_plan import HOST, ClusterPlan, datanode_name, journal_name, kms_name, namenode_name
+from tests.support import hdfs_ha_settings, hdfs_kerberos_settings, hdfs_kms_settings, hdfs_router_settings
+from tests.support.hdfs_plan import HOST, ROUTER, ClusterPlan, datanode_name, journal_name, kms_name, namenode_name
 
 METRICS_PERIOD_S = 1  # how old the counters that a daemon shows may be; its default is 10 s
 
@@ -108,7 +108,8 @@ def is_hdfs_key(key: str) -> bool:
 
 def _profile_settings(plan: ClusterPlan) -> Mapping[str, str]:
     kerberos = plan.profile.kerberos
-    return {**(hdfs_kerberos_settings.shared(kerberos) if kerberos else {}), **hdfs_kms_settings.shared(plan)}
+    secure = hdfs_kerberos_settings.shared(kerberos) if kerberos else {}
+    return {**secure, **hdfs_kms_settings.shared(plan), **hdfs_router_settings.shared(plan)}
 
 
 def common_settings(plan: ClusterPlan) -> SiteFiles:
@@ -146,6 +147,7 @@ def daemon_settings(plan: ClusterPlan) -> Mapping[str, SiteFiles]:
     own = {namenode_name(index): _namenode_own(plan, index) for index in range(len(plan.ports.namenodes))}
     own |= {datanode_name(index): _datanode_own(plan, index) for index in range(len(plan.datanodes))}
     own |= {journal_name(index): hdfs_ha_settings.journal_own(plan, index) for index in range(plan.profile.journals)}
+    own |= {ROUTER: hdfs_router_settings.own(plan)} if plan.profile.router else {}
     daemons = {name: SiteFiles(_own_core(plan, name, shared.core), {**shared.hdfs, **own[name]}) for name in own}
     return {**daemons, **{kms_name(index): _kms_files(plan, index, shared) for index in range(plan.profile.kms)}}
 
