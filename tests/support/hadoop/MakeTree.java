@@ -22,14 +22,16 @@ import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.hdfs.DistributedFileSystem;
+import org.apache.hadoop.hdfs.client.HdfsDataOutputStream;
 import org.apache.hadoop.util.DataChecksum;
 
 /**
  * Makes a tree of test files with Hadoop's own client; tests/support/tree.py writes the description, content.py has the
  * same bytes.
  *
- * make DESCRIPTION THREADS: one line per entry. hold PATH SIZE SEED (path percent-escaped): a file that stays open until a line (closed
- * properly) or the end of standard input (abandoned) arrives.
+ * make DESCRIPTION THREADS: one line per entry. hold PATH SIZE SEED KNOWN (path percent-escaped): a file that stays open
+ * until a line (closed properly) or the end of standard input (abandoned) arrives; of a KNOWN above 0 the NameNode is told
+ * that so many bytes are there, all others are flushed to DataNodes only.
  */
 public final class MakeTree {
   private static final int BLOCK_BYTES = 65536;
@@ -181,9 +183,13 @@ public final class MakeTree {
     }
   }
 
-  private void hold(String path, long size, long seed) throws IOException {
+  private void hold(String path, long size, long seed, long known) throws IOException {
     FSDataOutputStream out = dfs.create(hdfsPath(path), true);
-    write(out, seed, 0, size);
+    write(out, seed, 0, known);
+    if (known > 0) {
+      ((HdfsDataOutputStream) out).hsync(EnumSet.of(HdfsDataOutputStream.SyncFlag.UPDATE_LENGTH));
+    }
+    write(out, seed, known, size);
     out.hflush();
     System.out.println("held");
     System.out.flush();
@@ -196,7 +202,8 @@ public final class MakeTree {
     try {
       MakeTree maker = new MakeTree(new Configuration());
       if (arguments[0].equals("hold")) {
-        maker.hold(decoded(arguments[1]), Long.parseLong(arguments[2]), Long.parseLong(arguments[3]));
+        maker.hold(decoded(arguments[1]), Long.parseLong(arguments[2]), Long.parseLong(arguments[3]),
+            Long.parseLong(arguments[4]));
       } else {
         maker.make(arguments[1], Integer.parseInt(arguments[2]));
       }
