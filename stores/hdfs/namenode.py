@@ -157,8 +157,11 @@ class NameNodeClient:
         return tuple(namenode_pb2.GetDatanodeReportResponseProto.FromString(body).di)
 
     def report_bad_blocks(self, block: LocatedBlockProto) -> None:
-        """Tells the NameNode that the replicas in `block.locs` are corrupt; it replaces them by good copies."""
-        self._call("reportBadBlocks", namenode_pb2.ReportBadBlocksRequestProto(blocks=[block]))
+        """Tells the NameNode that the replicas in `block.locs` are corrupt; it replaces them by good copies.
+
+        Waits for no NameNode: whoever reports has good bytes already, and the next reader reports again.
+        """
+        self.impatient()._call("reportBadBlocks", namenode_pb2.ReportBadBlocksRequestProto(blocks=[block]))
 
     def _call(self, method: str, request: Message, path: str = "") -> bytes:
         """Asks the NameNode that answered last; when it cannot, waits for one that can (see `active`)."""
