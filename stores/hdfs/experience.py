@@ -21,6 +21,8 @@ LONGEST_AVOIDED_S = 480.0
 # When that time is over one reader tries it, and the others wait so long for the outcome.
 TRIAL_S = 20.0
 
+# Limits that were worked out are kept: each read needs one, and they change seldom.
+LIMIT_COUNT = 64
 # A read is given up after so many times what is usual.
 SLOW_FACTOR = 4.0
 
@@ -74,6 +76,7 @@ class Experience:
         self._avoided: dict[Address, _Avoided] = {}
         self._pace = Pace()
         self._allowance = Allowance()
+        self._limits: dict[tuple[bool, Mark, float | None, int], Limit] = {}
 
     def ranked(self, addresses: tuple[Address, ...]) -> tuple[tuple[Address, Mark], ...]:
         """Returns the addresses with what is held against each: those with nothing first, otherwise in their order.
@@ -82,7 +85,7 @@ class Experience:
         """
         with self._lock:
             if not self._avoided:
-                return tuple((address, Mark.NONE) for address in addresses)
+                return tuple([(address, Mark.NONE) for address in addresses])
             now = self.clock()
             return tuple(
                 sorted(((address, self._mark(address, now)) for address in addresses), key=lambda each: each[1])
@@ -97,16 +100,25 @@ class Experience:
                 them is not dead, a slow one when nothing is held against one: when all are slow, none is given up.
             given_up_count: how many were given up already for this range; doubles the time each.
         """
-        patience = 2.0**given_up_count
-        if min(others, default=Mark.DEAD) is Mark.DEAD:
+        best = min(others) if others else Mark.DEAD
+        usual_s = None
+        if best is Mark.NONE and size_bytes is not None:
+            with self._lock:
+                usual_s = self._pace.usual_s(size_bytes)
+        key = (size_bytes is None, best, usual_s, given_up_count)
+        if (limit := self._limits.get(key)) is None:
+            if len(self._limits) >= LIMIT_COUNT:
+                self._limits.clear()
+            limit = self._limits[key] = self._limit(*key)
+        return limit
+
+    def _limit(self, for_sums: bool, best: Mark, usual_s: float | None, given_up_count: int) -> Limit:
+        if best is Mark.DEAD:
             return Limit(self._timeout_s, min(self._waits.last_connect_s, self._timeout_s))
-        silence_s = self._waits.sums_silence_s if size_bytes is None else self._waits.silence_s
+        patience = 2.0**given_up_count
+        silence_s = self._waits.sums_silence_s if for_sums else self._waits.silence_s
         silence_s = min(silence_s * patience, self._timeout_s)
         connect_s = min(self._waits.connect_s, self._timeout_s)
-        if size_bytes is None or Mark.NONE not in others:
-            return Limit(silence_s, connect_s)
-        with self._lock:
-            usual_s = self._pace.usual_s(size_bytes)
         if usual_s is None:
             return Limit(silence_s, connect_s)
         return Limit(silence_s, connect_s, self._slow_s(usual_s) * patience, usual_s, self._allows)

@@ -73,10 +73,11 @@ class Search:
 
     def attempts(self, experience: Experience) -> Iterator[Attempt]:
         """Yields the DataNodes to ask, without those whose replica is known to be corrupt."""
-        located, corrupt = self.block.located, self.hosts("CHECKSUM_MISMATCH")
-        addresses = tuple(each for each in addresses_of(located, self.address_of) if each not in corrupt)
+        located, addresses = self.block.located, addresses_of(self.block.located, self.address_of)
+        if corrupt := self.hosts("CHECKSUM_MISMATCH"):
+            addresses = tuple(each for each in addresses if each not in corrupt)
         ranked = experience.ranked(addresses)
-        marks = tuple(mark for _, mark in ranked)
+        marks = tuple([mark for _, mark in ranked])
         for index, (address, _) in enumerate(ranked):
             limit = experience.limit(self.size_bytes, marks[index + 1 :], self.given_up_count)
             yield Attempt(address, located, limit)
