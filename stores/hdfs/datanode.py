@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from stores.hdfs.block_read import UnpredictedPacketError
 from stores.hdfs.blocks import signed_id
 from stores.hdfs.peer import BrokenOffError, Connect, IdlePeers, Peer
 from stores.hdfs.replica import Replica
+from stores.hdfs.sasl import SaslError
 from stores.hdfs.stopwatch import Limit, SlowError, Stopwatch, WaitedEnoughError
 from stores.hdfs.transfer import (
     CRC_TYPE_NULL,
@@ -30,11 +31,13 @@ from stores.hdfs.transfer import (
     stored_group_sums,
     stored_sums,
 )
-from stores.hdfs.wire.hdfs_pb2 import ErasureCodingPolicyProto, LocatedBlockProto
+from stores.hdfs.wire.hdfs_pb2 import ErasureCodingPolicyProto, LocatedBlockProto, TokenProto
 
 __all__ = ["CRC_TYPE_NULL", "BlockSums", "DatanodeRead", "Datanodes", "algorithm_of"]
 
 T = TypeVar("T")
+# Logs in with a block token over a new connection; the rest is for errors.
+Protect = Callable[[Peer, TokenProto, Replica, int], None]
 
 
 class Datanodes:
@@ -44,17 +47,25 @@ class Datanodes:
     A call without a `limit` ends when nothing has come for `timeout_s`, however slowly bytes come.
     """
 
-    def __init__(self, client_name: str, timeout_s: float = 60.0, connect: Connect | None = None) -> None:
+    def __init__(
+        self,
+        client_name: str,
+        timeout_s: float = 60.0,
+        connect: Connect | None = None,
+        protect: Protect | None = None,
+    ) -> None:
         """Opens nothing yet.
 
         Args:
             client_name: who reads, for the DataNodes' logs.
             timeout_s: for connecting, and for each time that nothing moves.
-            connect: gives a connected socket for a host, a port and a time limit, with SASL done if need be.
+            connect: gives a connected socket for a host, a port and a time limit.
+            protect: logs in over each new connection, and lets it be protected; see `transfer_login`.
         """
         self._client_name = client_name
         self._timeout_s = timeout_s
         self._connect = connect or _connect_plainly
+        self._protect = protect
         self._idle = IdlePeers()
 
     def close(self) -> None:
@@ -102,7 +113,7 @@ class Datanodes:
         several. Returns a checksum for each."""
         wish = Wish(_replica(address, block), block, offset, cells, algorithm, allow_unproven)
         read = partial(read_block, wish=wish, client_name=self._client_name)
-        call = _Call(address, wish.replica, offset, wish.size_bytes, limit or Limit(self._timeout_s))
+        call = _Call(address, wish.replica, block.blockToken, offset, wish.size_bytes, limit or Limit(self._timeout_s))
         try:
             return self._talk(call, partial(read, predictable=True))
         except UnpredictedPacketError:
@@ -126,7 +137,7 @@ class Datanodes:
         ask = partial(stored_sums, replica=replica, block=block, size_bytes=size_bytes, stripe_bytes=stripe_bytes)
         try:
             if size_bytes:
-                return self._talk(_Call(address, replica, 0, 0, limit), ask)
+                return self._talk(_Call(address, replica, block.blockToken, 0, 0, limit), ask)
         except BlockferryError as error:
             if error.reason != "DATANODE_UNAVAILABLE" or isinstance(error.__cause__, TimeoutError):
                 raise
@@ -156,7 +167,7 @@ class Datanodes:
         """
         replica, limit = _replica(address, group), limit or Limit(self._timeout_s)
         ask = partial(stored_group_sums, replica=replica, group=group, policy=policy, size_bytes=size_bytes)
-        return self._talk(_Call(address, replica, 0, 0, limit), ask)
+        return self._talk(_Call(address, replica, group.blockToken, 0, 0, limit), ask)
 
     def _talk(self, call: _Call, operation: Callable[[Peer], T]) -> T:
         """Runs an operation over an idle connection or a new one. One that the DataNode had closed meanwhile, which
@@ -168,10 +179,20 @@ class Datanodes:
                 except (ConnectionError, EOFError):
                     if peer.answered:
                         raise
-            connected = self._connect(*call.address, min(call.limit.connect_s, self._timeout_s))
-            return self._operate(Peer(call.address, connected, self._timeout_s), call, operation)
+            return self._operate(self._connected(call), call, operation)
         except (OSError, EOFError) as error:
             raise call.failure(error) from error
+        except SaslError as error:
+            raise call.replica.not_genuine(call.offset, error) from error
+
+    def _connected(self, call: _Call) -> Peer:
+        connected = self._connect(*call.address, min(call.limit.connect_s, self._timeout_s))
+        peer = Peer(call.address, connected, self._timeout_s)
+        if self._protect is not None:
+            peer.stopwatch = Stopwatch(call.limit, 0, time.monotonic)
+            with peer:
+                self._protect(peer, call.token, call.replica, call.offset)
+        return peer
 
     def _operate(self, peer: Peer, call: _Call, operation: Callable[[Peer], T]) -> T:
         peer.stopwatch = Stopwatch(call.limit, call.size_bytes, time.monotonic)
@@ -187,6 +208,7 @@ class _Call:
 
     address: Address
     replica: Replica
+    token: TokenProto = field(repr=False)
     offset: int
     size_bytes: int
     limit: Limit

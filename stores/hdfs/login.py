@@ -32,7 +32,12 @@ _CURE = (
 
 
 class ClusterLogin:
-    """The login of one location. Thread safe. Reads the token file at once, asks nobody before the first connection."""
+    """The login of one location. Thread safe. Reads the token file at once, asks nobody before the first connection.
+
+    Attributes:
+        uses_sasl: the next connection begins with SASL.
+        is_secure: a NameNode has seen more of us than a name. Known after the first answer.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class ClusterLogin:
         self._must_be_secure = asked_for and not self.security.fallback_to_simple
         self._was_asked = False
         self.uses_sasl = asked_for or bool(self._tokens)
+        self.is_secure = False
 
     def demanded(self) -> bool:
         """Notes that a NameNode takes nobody by name alone. Returns whether the next connection can be another one."""
@@ -95,6 +101,7 @@ class ClusterLogin:
 
     def context_user(self, choice: Choice | None, simple_user: str) -> str:
         """Returns whom a connection's context names: nobody where the login says it already."""
+        self.is_secure = choice is not None
         if choice is None:
             return simple_user
         if choice.offer.method == "TOKEN" or not self._user:

@@ -18,9 +18,11 @@ from stores.hdfs.active import ActiveSearch, Outages, Waits, found
 from stores.hdfs.inability import can_pass, is_about_call, unable
 from stores.hdfs.patience import Patience
 from stores.hdfs.rpc import Login, RpcPool, server_of
-from stores.hdfs.wire import listing_pb2, namenode_pb2
+from stores.hdfs.tokens import Token, token_of
+from stores.hdfs.wire import listing_pb2, namenode_pb2, security_pb2
 from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto
+from stores.hdfs.wire.security_pb2 import DataEncryptionKeyProto
 
 PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 _LIVE = 2
@@ -162,6 +164,34 @@ class NameNodeClient:
         Waits for no NameNode: whoever reports has good bytes already, and the next reader reports again.
         """
         self.impatient()._call("reportBadBlocks", namenode_pb2.ReportBadBlocksRequestProto(blocks=[block]))
+
+    def get_data_encryption_key(self) -> DataEncryptionKeyProto | None:
+        """Returns a key for connections to DataNodes; None where the cluster does not encrypt its transfer."""
+        body = self._call("getDataEncryptionKey", security_pb2.GetDataEncryptionKeyRequestProto())
+        answer = security_pb2.GetDataEncryptionKeyResponseProto.FromString(body)
+        return answer.dataEncryptionKey if answer.HasField("dataEncryptionKey") else None
+
+    def get_delegation_token(self, renewer: str) -> Token | None:
+        """Returns a token that stands for our login; it has no service yet. None where the cluster has no security.
+
+        Args:
+            renewer: short name of who may renew it.
+
+        Raises:
+            BlockferryError: also where we are logged in by a token ourselves.
+        """
+        body = self._call("getDelegationToken", security_pb2.GetDelegationTokenRequestProto(renewer=renewer))
+        answer = security_pb2.GetDelegationTokenResponseProto.FromString(body)
+        return token_of(answer.token) if answer.HasField("token") else None
+
+    def renew_delegation_token(self, token: Token) -> float:
+        """Lets a token live longer; returns when it ends, in seconds since 1970 UTC."""
+        body = self._call("renewDelegationToken", security_pb2.RenewDelegationTokenRequestProto(token=token.proto))
+        return security_pb2.RenewDelegationTokenResponseProto.FromString(body).newExpiryTime / 1000
+
+    def cancel_delegation_token(self, token: Token) -> None:
+        """Ends a token."""
+        self._call("cancelDelegationToken", security_pb2.CancelDelegationTokenRequestProto(token=token.proto))
 
     def _call(self, method: str, request: Message, path: str = "") -> bytes:
         """Asks the NameNode that answered last; when it cannot, waits for one that can (see `active`)."""

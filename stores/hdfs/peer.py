@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from stores.hdfs.addresses import Address
 from stores.hdfs.stopwatch import TICK_S, Limit, Stopwatch
@@ -23,6 +23,37 @@ Connect = Callable[[str, int, float], socket.socket]
 
 class BrokenOffError(EOFError):
     """The connection ended after the DataNode had begun to answer."""
+
+
+class Wire(Protocol):
+    """What a layer sees of its connection: the bytes as they come."""
+
+    arrived_bytes: int
+
+    def receive_raw(self, pieces: Sequence[memoryview]) -> None:
+        """Fills all pieces in order."""
+        ...
+
+    def receive_available(self, view: memoryview) -> int:
+        """Returns how many bytes have come into `view`: one at least."""
+        ...
+
+
+class TransferLayer(Protocol):
+    """Protects what goes over a connection; see `protected`."""
+
+    def sealed(self, data: bytes) -> bytes:
+        """Returns what is sent instead of `data`."""
+        ...
+
+    def receive_into(self, wire: Wire, pieces: Sequence[memoryview]) -> None:
+        """Fills all pieces in order with what is meant by what comes. Leaves in `wire.arrived_bytes` how much of them
+        is good, also when it raises."""
+        ...
+
+    def is_idle(self) -> bool:
+        """Returns whether nothing has come that nobody has taken."""
+        ...
 
 
 class Peer:
@@ -43,6 +74,7 @@ class Peer:
         self.arrived_bytes = 0
         self.stopwatch = Stopwatch(Limit(timeout_s), 0, time.monotonic)
         self._socket = connection
+        self._layer: TransferLayer | None = None
         set_kernel_limits(connection, timeout_s, min(timeout_s, TICK_S))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -59,9 +91,14 @@ class Peer:
         """Closes the connection."""
         self._socket.close()
 
+    def protect(self, layer: TransferLayer | None) -> None:
+        """Lets all bytes go through a layer from now on (None: as they are), both sides having logged in."""
+        self._layer = layer
+        self.answered = False
+
     def send(self, data: bytes) -> None:
         """Sends all of `data`."""
-        self._socket.sendall(data)
+        self._socket.sendall(data if self._layer is None else self._layer.sealed(data))
 
     def receive(self, size_bytes: int) -> bytes:
         """Returns exactly so many bytes."""
@@ -76,20 +113,30 @@ class Peer:
             EOFError: the DataNode closed the connection; BrokenOffError after it had begun to answer.
             WaitedEnoughError: the stopwatch says so.
             OSError: the connection broke.
+            SaslError: what came over a protected connection is not genuine.
         """
+        if self._layer is None:
+            self.receive_raw(pieces)
+        else:
+            self._layer.receive_into(self, pieces)
+
+    def receive_raw(self, pieces: Sequence[memoryview]) -> None:
+        """Fills all pieces in order with the bytes as they come; see `receive_into`."""
         self.arrived_bytes = 0
         while pieces:
-            count = self._receive_some(pieces)
-            self.answered = True
+            count = self._receive_some(pieces, socket.MSG_WAITALL)
             self.arrived_bytes += count
-            self.stopwatch.arrived(count)
             pieces = _behind(pieces, count)
 
-    def _receive_some(self, pieces: Sequence[memoryview]) -> int:
+    def receive_available(self, view: memoryview) -> int:
+        """Returns how many bytes have come into `view`, as they come: one at least."""
+        return self._receive_some((view,), 0)
+
+    def _receive_some(self, pieces: Sequence[memoryview], flags: int) -> int:
         """Returns how many bytes have come: less than wanted when nothing more came for a tick."""
         while True:
             try:
-                count = self._socket.recvmsg_into(pieces, 0, socket.MSG_WAITALL)[0]
+                count = self._socket.recvmsg_into(pieces, 0, flags)[0]
             except BlockingIOError:
                 self.stopwatch.waited()
             except ConnectionError as error:
@@ -98,6 +145,8 @@ class Peer:
                 raise
             else:
                 if count:
+                    self.answered = True
+                    self.stopwatch.arrived(count)
                     return count
                 raise (BrokenOffError if self.answered else EOFError)("the DataNode closed the connection")
 
@@ -113,7 +162,7 @@ class Peer:
 
     def is_stale(self) -> bool:
         """Returns whether the DataNode has closed the idle connection (or has sent what nobody asked for)."""
-        return is_stale(self._socket)
+        return (self._layer is not None and not self._layer.is_idle()) or is_stale(self._socket)
 
 
 def _behind(pieces: Sequence[memoryview], count: int) -> Sequence[memoryview]:

@@ -36,3 +36,13 @@ class Replica:
         )
         error.coordinates |= {"expected": expected, "found": found}
         return error
+
+    def not_genuine(self, offset: int, cause: Exception) -> BlockferryError:
+        """Returns the error of a DataNode that has not proved itself, or whose bytes were changed on the way."""
+        return self.failure(
+            "DATANODE_UNAVAILABLE",
+            f"the DataNode {self.host} has not proved itself for block {self.block_id}, or what it sent was changed on "
+            f"the way: {cause}. Read another replica, and check that nobody stands between the worker and it.",
+            offset,
+            retryable=True,
+        )

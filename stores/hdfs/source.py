@@ -26,6 +26,7 @@ from stores.hdfs.lookahead import PagesAhead, page_of
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.probe import check_location
 from stores.hdfs.reader import FileReader
+from stores.hdfs.transfer_login import ClusterAnswers, TransferLogin
 from stores.hdfs.tree import walk
 from stores.hdfs.zone_kms import ZoneKms
 from stores.location import HdfsLocation
@@ -63,7 +64,7 @@ class HdfsSource:
             login=self._login,
         )
         datanode_s = timeout_s or limits.datanode_s
-        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s)
+        self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s, protect=self._transfer_login().protect)
         self._address_of = by_host_name if self.cluster.use_datanode_hostname else by_ip
         self._layouts = Layouts(self._ask_layout)
         self._experience = Experience(datanode_s)
@@ -174,6 +175,14 @@ class HdfsSource:
 
     def _fetch_page(self, folder: str, start_after: bytes) -> bytes:
         return self._namenode.listing_frame(self._absolute(folder), start_after)
+
+    def _transfer_login(self) -> TransferLogin:
+        answers = ClusterAnswers(
+            lambda: self._login.is_secure,
+            lambda: self._namenode.get_server_defaults().encryptDataTransfer,
+            self._namenode.get_data_encryption_key,
+        )
+        return TransferLogin(self.cluster.security, answers)
 
     def _key_provider(self) -> str:
         return self._namenode.get_server_defaults().keyProviderUri
