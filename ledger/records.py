@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from stores.base import Attributes, Condition, Kind, Stat, Upload
 from stores.checksum import Checksum
+from stores.parcel import rebuilt_by_fields
 
 
 class Action(StrEnum):
@@ -55,6 +56,7 @@ class EntryFailure:
     coordinates: tuple[tuple[str, str], ...] = ()
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
     """One path with what to do about it. `source` and `found` (the destination's) are absent where there is none."""
@@ -67,6 +69,7 @@ class PlanEntry:
     failure: EntryFailure | None = None
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the mover wrote for one entry.
@@ -90,8 +93,10 @@ class Receipt:
     part_count: int = 0
     attempts: int = 1
     failure: EntryFailure | None = None
+    written_ms: int = 0
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the verifier found for one entry. `failure` is absent when it is proved.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import cast
 
 import ray
 from ray.actor import ActorHandle
@@ -22,13 +23,15 @@ from mover.process import MoverProcess
 from service import telemetry
 from service.backoff import Backoff
 from stores.opening import open_sink, open_source
+from stores.parcel import packed, unpacked
 
 OBJECT_STORE_BYTES = 78_643_200  # Ray's least
 SETTINGS = ("OTEL_", "BLOCKFERRY_")  # what an actor takes over from the service's environment
 
 
 class MoverActor:
-    """One process of the pool. A method per lane, because Ray ties a method to its threads."""
+    """One process of the pool. A method per lane, because Ray ties a method to its threads. An order is the parcel of a
+    call and its errand, what is returned that of an `Answer`."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         os.environ.update(settings)
@@ -36,19 +39,19 @@ class MoverActor:
         self._process = MoverProcess(OpenStores(open_source, open_sink), Backoff())
 
     @ray.method(concurrency_group=Lane.PARTS.value)
-    def run_part(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
+    def run_part(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
         """Runs a call of the lane PARTS."""
-        return self._run(call, errand, carrier)
+        return self._run(order, carrier)
 
     @ray.method(concurrency_group=Lane.SMALL.value)
-    def run_small(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
+    def run_small(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
         """Runs a call of the lane SMALL."""
-        return self._run(call, errand, carrier)
+        return self._run(order, carrier)
 
     @ray.method(concurrency_group=Lane.CONTROL.value)
-    def run_control(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
+    def run_control(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
         """Runs a call of the lane CONTROL."""
-        return self._process.run(call, errand, carrier)
+        return self._answer(order, carrier)
 
     # In the default group, which has one thread of its own: a stop waits for no call.
     def stop(self, run: str) -> None:
@@ -59,11 +62,15 @@ class MoverActor:
         """Returns the process id."""
         return os.getpid()
 
-    def _run(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
+    def _run(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
         try:
-            return self._process.run(call, errand, carrier)
+            return self._answer(order, carrier)
         finally:
             telemetry.flush()  # a process that is killed takes with it what it has not sent
+
+    def _answer(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
+        call, errand = cast(tuple[Call, Errand], unpacked(order))
+        return packed(self._process.run(call, errand, carrier))
 
 
 class RayHand:
@@ -80,13 +87,13 @@ class RayHand:
     async def run(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
         """Returns the actor's answer. Raises WORKER_LOST when it died over the call or could not be reached."""
         try:
-            answer: Answer = await self._methods[call.lane].remote(call, errand, dict(carrier))
+            answer = await self._methods[call.lane].remote(packed((call, errand)), dict(carrier))
         except RayTaskError as error:
             raise _cause(error) from None
         except RayActorError as error:
             text = f"A process of the mover was lost while it ran {type(call).__name__}: {error}"
             raise BlockferryError("WORKER_LOST", text, retryable=True, call=type(call).__name__) from error
-        return answer
+        return cast(Answer, unpacked(answer))
 
     async def stop(self, run: str) -> None:
         """Tells the actor. One that is gone has nothing to stop."""

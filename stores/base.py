@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from stores.checksum import Algorithm, Checksum
+from stores.parcel import rebuilt_by_fields
 
 # A change in the same second as the one before has the same LastModified. So an object was seen late enough when the
 # store's clock had left that second; half a second more for the clocks of a store's several machines.
@@ -52,6 +53,7 @@ class Condition(StrEnum):
 
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What is carried besides the bytes. `permissions` is the mode without the file type, e.g. 0o644; times in ms."""
@@ -63,6 +65,7 @@ class Attributes:
     atime_ms: int
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class Stat:
     """One entry of a store.

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from stores.parcel import rebuilt_by_fields
+
 
 class Algorithm(StrEnum):
     """Checksums that HDFS keeps and S3 can be asked to claim, both as FULL_OBJECT."""
@@ -21,6 +23,7 @@ class Algorithm(StrEnum):
     CRC32 = "CRC32"  # gzip, ISO 3309
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """One CRC of some bytes. `value` is unsigned, 32 bits."""

@@ -23,6 +23,7 @@ from blockferry.errors import BlockferryError
 from service import telemetry
 from service.backoff import Backoff
 from stores.opening import open_sink, open_source
+from stores.parcel import packed, unpacked
 from verifier.batch import ProofBatch, ProvedBatch
 from verifier.crew import Crew, StoreShelf
 
@@ -43,14 +44,14 @@ class ProverActor:
         self._crew = Crew(StoreShelf(open_source, open_sink), THREADS)
 
     @ray.method(concurrency_group="proof")
-    def prove(self, batch: ProofBatch, carrier: Mapping[str, str]) -> ProvedBatch | BlockferryError:
+    def prove(self, batch: bytes, carrier: Mapping[str, str]) -> bytes:
         """Returns the proofs of a batch, or what failed all of it: as a value, because Ray rebuilds what is raised as
-        an error of its own."""
+        an error of its own. Both are parcels: of a `ProofBatch`; of a `ProvedBatch` or a `BlockferryError`."""
         try:
             with telemetry.attached(carrier), _TRACER.start_as_current_span("verify batch"):
-                return self._crew.prove(batch, telemetry.carrier())
+                return packed(self._crew.prove(cast(ProofBatch, unpacked(batch)), telemetry.carrier()))
         except BlockferryError as error:
-            return error
+            return packed(error)
         finally:
             telemetry.flush()  # a process that is killed takes with it what it has not sent
 
@@ -120,7 +121,7 @@ class RayProvers:
     async def _prove(self, batch: ProofBatch, carrier: Mapping[str, str]) -> ProvedBatch:
         actor = await self._free.get()
         try:
-            answer = await actor.prove.remote(batch, dict(carrier))
+            answer = unpacked(await actor.prove.remote(packed(batch), dict(carrier)))
         except RayTaskError as error:  # a fault of ours: Ray hides it in an error of its own
             raise error.cause from error
         except asyncio.CancelledError:
@@ -130,8 +131,7 @@ class RayProvers:
             self._free.put_nowait(actor)
         if isinstance(answer, BlockferryError):
             raise answer
-        proved: ProvedBatch = answer
-        return proved
+        return cast(ProvedBatch, answer)
 
 
 def _worker_lost(batch: ProofBatch, attempts: int) -> BlockferryError:

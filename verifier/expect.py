@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from ledger.records import Action, EntryFailure, PlanEntry, Receipt
 from stores.base import Attributes, Kind, Stat
 from stores.checksum import Checksum
+from stores.parcel import rebuilt_by_fields
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class Question:
     """An entry that is to be proved. `receipt` is absent in a check, and when the mover left none."""

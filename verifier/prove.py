@@ -20,6 +20,7 @@ from service.retry import call_with_retry
 from stores.base import Kind, Sink, Source, Stat
 from stores.checksum import Algorithm, Checksum, concatenation, empty
 from stores.hashing import Hasher
+from stores.parcel import rebuilt_by_fields
 from verifier.expect import Expectation, Question, compared_length, of_receipt, of_source, source_change
 from verifier.judge import judge, missing, proof_for
 
@@ -45,9 +46,13 @@ class ProofBench:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
+@rebuilt_by_fields
 @dataclass(frozen=True, slots=True)
 class EntryProof:
-    """A verdict and what it cost: bytes read back from the destination, and requests made again."""
+    """A verdict and what it cost: bytes read back from the destination, and requests made again.
+
+    `seen`: the object with its attributes, where it is the one that we wrote, or was seen late enough (`is_sighting`).
+    """
 
     verdict: Verdict
     read_back_bytes: int = 0
