@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 # `encryption.ZoneReader` reads encrypted files, and gives this module what it has the key of.
 _CIPHERTEXT = ("CIPHERTEXT_REFUSED", "is encrypted, its blocks hold ciphertext, and that is never given as its content")
+_COMBINED_BYTES = 4 << 20
 _REFUSED = {
     Condition.ENCRYPTED: _CIPHERTEXT,
     Condition.OPEN_ENCRYPTED: _CIPHERTEXT,
@@ -113,13 +114,20 @@ class FileReader:
 
     def stored_checksum(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
         """See `Source.stored_checksum`. DataNodes combine what they store; where a range begins or ends inside a chunk
-        they read that chunk."""
+        they read that chunk. From those that cannot (see `BlockSums.uncombined`) the range is read with the sums of its
+        chunks, and those are combined here.
+
+        Raises:
+            BlockferryError: as `read_into`.
+        """
         parts: list[tuple[Checksum, int]] = [(empty(algorithm), 0)]
+        done = 0
         for piece in self._slices(file, offset, size):
-            checksum = self._stored_slice(file, piece, algorithm)
+            checksum = self._stored_slice(file, offset + done, piece, algorithm)
             if checksum is None:
                 return None
             parts.append((checksum, piece.size))
+            done += piece.size
         return concatenation(parts)
 
     def _slices(self, file: Stat, offset: int, size: int) -> tuple[BlockSlice, ...]:
@@ -158,19 +166,37 @@ class FileReader:
         self._report_corrupt(search)
         return RangeRead(done.checksum, done.proven, len(search.failures))
 
-    def _stored_slice(self, file: Stat, piece: BlockSlice, algorithm: Algorithm) -> Checksum | None:
+    def _stored_slice(self, file: Stat, offset: int, piece: BlockSlice, algorithm: Algorithm) -> Checksum | None:
+        # The stripes of this size, of which ours is the last, are one question instead of two.
+        in_stripes = piece.offset and piece.offset % piece.size == 0 and not self._striped.holds(file)
         end = piece.offset + piece.size
-        if piece.offset and piece.offset % piece.size == 0 and not self._striped.holds(file):
-            # One question instead of two: the sums of all stripes of this size, of which ours is the last.
-            sums = self._sums(file, piece.block, end, piece.size)
-            if sums.stripes and algorithm_of(sums.crc_type) is algorithm:
-                return Checksum(algorithm, sums.stripes[-1])
-        whole = self._crc_until(file, piece.block, end, algorithm)
+        sums = self._sums(file, piece.block, end, piece.size if in_stripes else 0)
+        if algorithm_of(sums.crc_type) is not algorithm:
+            return None
+        if sums.uncombined:
+            return self._combined_here(file, offset, piece.size, algorithm)
+        if sums.crc is None:
+            return None
+        if sums.stripes:
+            return Checksum(algorithm, sums.stripes[-1])
         before = self._crc_until(file, piece.block, piece.offset, algorithm)
-        if whole is None or before is None:
+        if before is None:
             return None
         # whole = shifted before XOR ours, and combine() shifts and XORs: applied to `whole` it gives ours back.
-        return combine(before, whole, piece.size)
+        return combine(before, Checksum(algorithm, sums.crc), piece.size)
+
+    def _combined_here(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
+        """Returns the sum of a range of one block out of the sums of its chunks, which come with the data only. Holds
+        at most 4 MiB of it at a time."""
+        buffer = memoryview(bytearray(min(size, _COMBINED_BYTES)))
+        parts: list[tuple[Checksum, int]] = [(empty(algorithm), 0)]
+        for at in range(offset, offset + size, _COMBINED_BYTES):
+            view = buffer[: min(_COMBINED_BYTES, offset + size - at)]
+            read = self.read_into(file, at, view, algorithm)
+            if not read.proven:
+                return None
+            parts.append((read.checksum, len(view)))
+        return concatenation(parts)
 
     def _crc_until(self, file: Stat, block: FileBlock, end: int, algorithm: Algorithm) -> Checksum | None:
         if not end:
@@ -188,7 +214,7 @@ class FileReader:
 
         def ask(to: Attempt) -> BlockSums:
             sums = self._datanodes.block_sums(to.address, to.located, size_bytes, stripe_bytes, to.limit)
-            if sums.crc is None:
+            if sums.crc is None and not sums.uncombined:
                 without.append(sums)
                 raise BlockferryError("SOURCE_UNVERIFIED", "It keeps no sums for the block.", whose=Whose.SOURCE)
             return sums

@@ -84,6 +84,12 @@ class BlockSums:
     crc: int | None
     stripes: tuple[int, ...]
 
+    @property
+    def uncombined(self) -> bool:
+        """Whether it keeps sums of chunks and cannot combine them: COMPOSITE_CRC came with Hadoop 3.1.1. The sums come
+        with the data all the same."""
+        return self.crc is None and algorithm_of(self.crc_type) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
