@@ -79,6 +79,7 @@ class Receipt:
         source_proven: every byte was compared with sums that the source keeps. False: own hash only.
         source_version: version of the source's file as the mover saw it.
         attempts: 1 when nothing had to be repeated.
+        written_ms: when the sink wrote it whole, by its own clock; 0: not known.
         failure: set when the entry was not written; the other values then say what was reached.
     """
 

@@ -66,6 +66,7 @@ def receipts_table(receipts: Sequence[Receipt]) -> pa.Table:
         "source_version": pa.array([receipt.source_version for receipt in receipts], pa.string()),
         "part_count": pa.array([receipt.part_count for receipt in receipts], pa.int32()),
         "attempts": pa.array([receipt.attempts for receipt in receipts], pa.int32()),
+        "written_ms": pa.array([receipt.written_ms for receipt in receipts], pa.int64()),
     }
     columns |= _checksum_columns("checksum", [receipt.checksum for receipt in receipts])
     columns |= _failure_columns([receipt.failure for receipt in receipts])
@@ -88,6 +89,7 @@ def receipts(table: pa.Table) -> tuple[Receipt, ...]:
             _values(table, "part_count", int),
             _values(table, "attempts", int),
             _failures(table),
+            _values(table, "written_ms", int),
         )
     )
 

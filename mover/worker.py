@@ -189,6 +189,7 @@ def _receipt(
         source_version=file.version,
         part_count=1 if file.size_bytes and action is Action.COPY else 0,
         attempts=1 + meter.retry_count,
+        written_ms=stored.written_ms,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import grpc
@@ -15,6 +15,9 @@ from opentelemetry import trace
 from blockferry.errors import BlockferryError, Whose
 from blockferry.v1 import location_pb2
 from ledger.ledger import Ledger
+from ledger.sightings_files import SightingsWriter
+from ledger.sightings_files import read as read_sightings
+from ledger.traits import read_traits
 from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Scanned, ScanPurpose
 from scanner.prepare import check_location, prepare
 from scanner.scan import ScanOrder, run
@@ -83,8 +86,21 @@ def _scan_job(job: Job, purpose: ScanPurpose, cursor: Cursor, attempt: int, stop
         span.set_attribute("blockferry.purpose", purpose)
         span.set_attribute("blockferry.attempt", attempt)
         with closing(open_source(job.source)) as source, closing(open_sink(job.destination)) as sink:
-            ledger = Ledger(job.ledger_uri)
-            yield from run(ScanOrder(source, sink, ledger, purpose, job.options, cursor, attempt), stop)
+            order = ScanOrder(source, sink, Ledger(job.ledger_uri), purpose, job.options, cursor, attempt)
+            yield from run(with_sightings(order, job), stop)
+
+
+def with_sightings(order: ScanOrder, job: Job) -> ScanOrder:
+    """Returns the order with what earlier executions, and earlier attempts of this one, have seen at the destination,
+    where that counts, and with the place where this scan's are kept."""
+    traits = read_traits((job.ledger_uri,))
+    if order.purpose is not ScanPurpose.TRANSFER or (traits is not None and not traits.lists_changes):
+        return order
+    keeper = SightingsWriter(Ledger(job.ledger_uri).folder, order.attempt)
+    if traits is None:
+        return replace(order, keeper=keeper)
+    own = (job.ledger_uri,) if order.attempt > 1 else ()
+    return replace(order, keeper=keeper, seen=partial(read_sightings, (*own, *job.earlier_ledger_uris)))
 
 
 def purpose_from_proto(request: scan_pb2.ScanRequest) -> ScanPurpose:

@@ -78,12 +78,13 @@ def in_order(stats: Iterable[Stat | None], side: Side, after: str) -> Iterator[S
         if stat is not None:
             path = stat.path
             if path <= last:
-                raise _unordered(side, last, path)
+                raise unordered(side, last, path)
             last = path
         yield stat
 
 
-def _unordered(side: Side, last: str, path: str) -> BlockferryError:
+def unordered(side: Side, last: str, path: str) -> BlockferryError:
+    """Returns the error of a listing that shows `path` after `last`."""
     cure = " Transfer without listing the destination (--transfer ALL)." if side is Side.DESTINATION else ""
     return BlockferryError(
         "LIST_UNORDERED",

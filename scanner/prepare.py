@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 
 from blockferry.errors import BlockferryError, Whose
+from ledger.traits import Traits, read_traits, write_traits
 from scanner.march import Side
 from scanner.walk import list_failed
 from service.jobs import Job, UntrustedStore
 from stores.base import Check, ClaimProbe, Lister
+from stores.change_probe import lists_changes
 from stores.location import Location, S3Location
 from stores.opening import OpenSink, OpenSource, open_sink, open_source
 
+LOG = logging.getLogger("blockferry.scanner")
 _NO_PROBE = ClaimProbe(trusted=False, detail="not probed: a dry run writes nothing")
 
 
 def prepare(job: Job, dry_run: bool) -> ClaimProbe:
     """Opens both ends, lists the begin of both, and sends the destination false checksum claims, unless `dry_run`.
+
+    Where an earlier execution has seen the destination it is also found out, once, whether that counts: see
+    `stores.change_probe`.
 
     Returns:
         what the probe saw; not trusted in a dry run.
@@ -29,12 +36,26 @@ def prepare(job: Job, dry_run: bool) -> ClaimProbe:
         _list_source(source, job.source)
     with closing(open_sink(job.destination)) as sink:
         _list_begin(sink, Side.DESTINATION)
+        if job.earlier_ledger_uris:
+            _find_traits(job, sink, dry_run)
         if dry_run:
             return _NO_PROBE
         probe = sink.probe_claims()
     if not probe.trusted and job.options.untrusted_store is UntrustedStore.REFUSE:
         raise _untrusted(probe, job.destination)
     return probe
+
+
+def _find_traits(job: Job, sink: OpenSink, dry_run: bool) -> None:
+    """Writes into the ledger what is known of the destination, or can be found out."""
+    traits = read_traits((job.ledger_uri, *job.earlier_ledger_uris))
+    if traits is None and not dry_run:
+        try:
+            traits = Traits(lists_changes(sink))
+        except BlockferryError as error:
+            LOG.warning('action="traits_unknown" error="%s"', error)
+    if traits is not None:
+        write_traits(job.ledger_uri, traits)
 
 
 def check_location(location: Location, write: bool) -> tuple[Check, ...]:

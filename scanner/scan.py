@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from opentelemetry import metrics, trace
@@ -18,11 +19,13 @@ from opentelemetry import metrics, trace
 from blockferry.errors import BlockferryError
 from ledger.failures import group_failures
 from ledger.records import Action, PlanEntry
+from ledger.sightings import Sightings
 from scanner.cut import Bounds, Cutter
 from scanner.decide import Rules, decide, decide_check
 from scanner.facts import Counts, Cursor, Fact, Listed, PlannedShard, Scanned, ScanPurpose, shard_name
-from scanner.lookup import KnownAttributes, Lookup, nothing_known
+from scanner.lookup import Lookup
 from scanner.march import Pair, Side, in_order, march
+from scanner.skim import Same, skim
 from scanner.sums import Sums, move_totals, verify_count
 from scanner.walk import Walk, list_failed, stopped
 from service.backoff import Backoff
@@ -47,6 +50,32 @@ class PlanWriter(Protocol):
         ...
 
 
+class SightingsKeeper(Protocol):
+    """Where goes what is seen of objects (`ledger.sightings_files.SightingsWriter`), in key order. Never raises."""
+
+    def add(self, stat: Stat) -> None: ...
+    def add_known(self, sightings: Sightings, begin: int, end: int) -> None: ...
+    def flush(self) -> None: ...
+
+
+class Forgetful:
+    """Keeps nothing."""
+
+    def add(self, stat: Stat) -> None:
+        """Does nothing."""
+
+    def add_known(self, sightings: Sightings, begin: int, end: int) -> None:
+        """Does nothing."""
+
+    def flush(self) -> None:
+        """Does nothing."""
+
+
+def nothing_seen(after: str) -> Iterator[Sightings]:
+    """Yields no sightings."""
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True)
 class ScanOrder:
     """What to scan and how.
@@ -55,7 +84,8 @@ class ScanOrder:
         cursor: where to go on; the default is the begin.
         attempt: 1 for the first try; names the shards of later ones apart.
         list_skipped: entries SKIP are written to the plan as well, for a dry run's list.
-        known_attributes: asked before the sink is asked for the attributes of an object.
+        seen: yields what earlier executions have seen of objects behind a path. The sink is not asked for those again.
+        keeper: takes what this scan has seen, or has been spared to see again.
     """
 
     source: Lister
@@ -68,7 +98,8 @@ class ScanOrder:
     list_skipped: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     backoff: Backoff = field(default_factory=Backoff)
-    known_attributes: KnownAttributes = nothing_known
+    seen: Callable[[str], Iterator[Sightings]] = nothing_seen
+    keeper: SightingsKeeper = field(default_factory=Forgetful)
 
 
 def run(scan: ScanOrder, stop: threading.Event, clock: Callable[[], float] = time.monotonic) -> Iterator[Fact]:
@@ -82,35 +113,51 @@ def run(scan: ScanOrder, stop: threading.Event, clock: Callable[[], float] = tim
     Raises:
         BlockferryError: the reason of a failed listing, or LIST_FAILED; SCAN_STOPPED.
     """
-    after, backoff = scan.cursor.last_path, scan.backoff
-    walks = [Walk(scan.source, Side.SOURCE, after, stop, backoff)]
-    sources = in_order(walks[0], Side.SOURCE, after)
-    founds: Iterator[Stat | None] = iter(())
+    backoff = scan.backoff
+    source = Walk(scan.source, Side.SOURCE, scan.cursor.last_path, stop, backoff)
+    walks = [source]
     if _lists_destination(scan):
-        walks.append(Walk(scan.sink, Side.DESTINATION, after, stop, backoff))
-        founds = in_order(walks[1], Side.DESTINATION, after)
-    lookup = Lookup(partial(_ask, scan.sink, backoff, stop), scan.known_attributes)
+        walks.append(Walk(scan.sink, Side.DESTINATION, scan.cursor.last_path, stop, backoff))
+    lookup = Lookup(partial(_ask, scan.sink, backoff, stop))
     try:
-        pairs = march(sources, founds)
+        items = _items(scan, *walks)
         yield from _Plan(scan).facts(
-            lookup.complete(pairs) if scan.purpose is ScanPurpose.TRANSFER else pairs, stop, clock
+            lookup.complete(items) if scan.purpose is ScanPurpose.TRANSFER else items, stop, clock
         )
     finally:
         stop.set()
         lookup.close()
+        scan.keeper.flush()
         for walk in walks:
             walk.close(CLOSE_S)
 
 
+def _items(scan: ScanOrder, source: Walk, found: Walk | None = None) -> Iterator[Pair | Same | None]:
+    """Yields what stands at the two ends; runs of entries that need nothing only where nothing is wanted of them."""
+    after = scan.cursor.last_path
+    if found is None:
+        return march(in_order(source, Side.SOURCE, after), iter(()))
+    if scan.purpose is ScanPurpose.TRANSFER and not scan.list_skipped:
+        sightings = scan.seen(after)
+        if (first := next(sightings, None)) is not None:
+            known = chain((first,), sightings)
+            return skim(source.chunks(), found.chunks(), known, after, max_object_bytes(scan.sink))
+    return march(in_order(source, Side.SOURCE, after), in_order(found, Side.DESTINATION, after))
+
+
 def rules_of(options: TransferOptions, sink: Sink) -> Rules:
     """Returns what the options and the sink's limits say about all entries."""
-    features = sink.features
     return Rules(
         transfer_all=options.transfer is Transfer.ALL,
         fail_open=options.open_files is OpenFiles.FAIL,
-        max_object_bytes=features.max_part_count * features.max_part_bytes,
+        max_object_bytes=max_object_bytes(sink),
         check_path=sink.check_path,
     )
+
+
+def max_object_bytes(sink: Sink) -> int:
+    """Returns the size of the largest object that a sink can be given."""
+    return sink.features.max_part_count * sink.features.max_part_bytes
 
 
 def _lists_destination(scan: ScanOrder) -> bool:
@@ -141,12 +188,16 @@ class _Plan:
         self._last_path = scan.cursor.last_path
         self._told = scan.cursor.counts
 
-    def facts(self, pairs: Iterable[Pair | None], stop: threading.Event, clock: Callable[[], float]) -> Iterator[Fact]:
+    def facts(
+        self, items: Iterable[Pair | Same | None], stop: threading.Event, clock: Callable[[], float]
+    ) -> Iterator[Fact]:
         told_s = clock()
-        for pair in pairs:
+        for item in items:
             now_s = clock()
-            if pair is not None:
-                shard = self._take(pair, now_s)
+            if isinstance(item, Same):
+                shard = self._pass(item, now_s)
+            elif item is not None:
+                shard = self._take(item, now_s)
             elif stop.is_set():
                 raise stopped()
             else:
@@ -161,7 +212,15 @@ class _Plan:
             yield self._write(shard)
         yield Scanned(self._measured())
 
+    def _pass(self, same: Same, now_s: float) -> tuple[PlanEntry, ...]:
+        self._sums.add_same(same.entry_count, same.size_bytes)
+        self._last_path = same.path
+        self._scan.keeper.add_known(same.sightings, same.begin, same.end)
+        return self._cutter.tick(now_s)
+
     def _take(self, pair: Pair, now_s: float) -> tuple[PlanEntry, ...]:
+        if pair.found is not None and pair.found.seen_ms:
+            self._scan.keeper.add(pair.found)
         entry = self._judge(pair, self._rules)
         self._sums.add(pair, entry)
         self._last_path = pair.path

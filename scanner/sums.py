@@ -51,6 +51,14 @@ class Sums:
         elif action in _FAILED:
             self._failed_count += 1
 
+    def add_same(self, count: int, size_bytes: int) -> None:
+        """Counts entries that stand at both ends and need nothing; `size_bytes` is of all of them."""
+        self._source_count += count
+        self._source_bytes += size_bytes
+        self._found_count += count
+        self._found_bytes += size_bytes
+        self._skipped_count += count
+
     def _add_moved(self, entry: PlanEntry) -> None:
         self._moved_count += 1
         if entry.action is Action.METADATA:

@@ -75,12 +75,21 @@ class Walk:
         Raises:
             BlockferryError: the listing's, with the side in it; SCAN_STOPPED when `stop` was set.
         """
-        while (stats := self._belt.take(IDLE_S)) is not None:
-            if self._stop.is_set():
-                raise stopped()
+        for stats in self.chunks():
             yield from stats
             if not stats:
                 yield None
+
+    def chunks(self) -> Iterator[list[Stat]]:
+        """Yields the listing in lists as it comes, an empty one each time that there was nothing for `IDLE_S`.
+
+        Raises:
+            BlockferryError: as `__iter__`.
+        """
+        while (stats := self._belt.take(IDLE_S)) is not None:
+            if self._stop.is_set():
+                raise stopped()
+            yield stats
         if self._stop.is_set():
             raise stopped()
         if self._error is not None:

@@ -11,13 +11,14 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from blockferry.errors import BlockferryError
 from scheduler.bench import Bench
 from scheduler.counters import MoveTally, ScanTally, VerifyTally
+from scheduler.earlier import MOST_LEDGERS, earlier_ledgers
 from scheduler.events import (
     CallBroken,
     CallKind,
@@ -110,7 +111,8 @@ class Calls:
         dry_run = self.run.record.execution.dry_run
         for kind in WorkerKind:
             await self.bench.workers.ready(kind, self.bench.limits.patience_s)
-        launched = await self._tried("prepare", partial(self.bench.workers.prepare, self.work, dry_run))
+        work = await self._informed()
+        launched = await self._tried("prepare", partial(self.bench.workers.prepare, work, dry_run))
         if self.refuses_untrusted and not launched.claims_trusted and not dry_run:
             text = "The destination accepts false checksums, and the options refuse such a store: "
             text += launched.claims_detail or "it cannot prove what it keeps."
@@ -167,7 +169,8 @@ class Calls:
     async def _scan(self, purpose: Purpose) -> None:
         position = self.run.record.position(purpose)
         checking = purpose is Purpose.CHECK
-        async with aclosing(self.bench.workers.scan(self.work, purpose, position)) as messages:
+        work = self.work if checking else await self._informed()
+        async with aclosing(self.bench.workers.scan(work, purpose, position)) as messages:
             async for message in messages:
                 match message:
                     case Cut():
@@ -176,6 +179,13 @@ class Calls:
                         self.run.note(CallKind.SCAN, "", tally)
                     case ScanFinished(tally):
                         await self.run.take(CheckScanEnded(tally) if checking else ScanEnded(tally))
+
+    async def _informed(self) -> Assignment:
+        """Returns the assignment with what earlier executions have left. Not before it is needed: one that waits in the
+        queue does not know yet what those before it will leave."""
+        name = self.work.execution
+        records = await self.bench.desk.ask(lambda store: store.earlier_executions(name, MOST_LEDGERS))
+        return replace(self.work, earlier_ledger_uris=earlier_ledgers(records))
 
     async def _move(self, name: str) -> None:
         trusted = self.run.record.execution.claims_trusted

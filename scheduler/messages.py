@@ -15,13 +15,15 @@ from service.v1 import job_pb2, move_pb2, scan_pb2, verify_pb2
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What every call of an execution carries. The byte strings are serialised public messages."""
+    """What every call of an execution carries. The byte strings are serialised public messages. `earlier_ledger_uris`
+    only where the destination is looked at: when it is prepared and scanned."""
 
     execution: str
     ledger_uri: str
     source: bytes
     destination: bytes
     options: bytes
+    earlier_ledger_uris: tuple[str, ...] = ()
 
 
 def job_message(work: Assignment) -> job_pb2.Job:
@@ -32,6 +34,7 @@ def job_message(work: Assignment) -> job_pb2.Job:
         source=location_pb2.Location.FromString(work.source),
         destination=location_pb2.Location.FromString(work.destination),
         options=task_pb2.Options.FromString(work.options),
+        earlier_ledger_uris=work.earlier_ledger_uris,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from blockferry.errors import BlockferryError, Whose
 from scheduler.catalog import Catalog, not_found
@@ -25,7 +25,7 @@ from scheduler.record import ExecutionRecord, Fact
 from scheduler.requests import RequestId, earlier_name, remember
 from scheduler.rows import execution_row, record_of, shard_of, shard_row
 from scheduler.shards import Shard
-from scheduler.tables import EVENTS, EXECUTIONS, SHARDS
+from scheduler.tables import EVENTS, EXECUTIONS, SHARDS, TASKS
 
 T = TypeVar("T")
 _FINAL = tuple(str(state) for state in FINAL)
@@ -90,6 +90,19 @@ class Store:
             rows = connection.execute(query).mappings().all()
         plain = ({str(key): value for key, value in row.items()} for row in rows)
         return tuple((int(row["sequence"]), record_of(row)) for row in plain)
+
+    def earlier_executions(self, name: str, limit: int) -> tuple[ExecutionRecord, ...]:
+        """Returns other executions between the same locations as this one, of whatever task, that have begun; newest
+        first, at most `limit`."""
+        own = select(TASKS.c.source, TASKS.c.destination).join(EXECUTIONS, EXECUTIONS.c.task == TASKS.c.name)
+        ends = own.where(EXECUTIONS.c.name == name).subquery()
+        same = and_(TASKS.c.source == ends.c.source, TASKS.c.destination == ends.c.destination)
+        query = select(EXECUTIONS).join(TASKS, EXECUTIONS.c.task == TASKS.c.name).join(ends, same)
+        query = query.where(EXECUTIONS.c.name != name, EXECUTIONS.c.launch_time_ms.is_not(None))
+        query = query.order_by(EXECUTIONS.c.sequence.desc()).limit(limit)
+        with self._database.transaction() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(record_of({str(key): value for key, value in row.items()}) for row in rows)
 
     def open_executions(self) -> tuple[ExecutionRecord, ...]:
         """Returns the executions that have not ended, oldest first."""

@@ -70,6 +70,7 @@ class Job:
     source: Location
     destination: Location
     options: TransferOptions
+    earlier_ledger_uris: tuple[str, ...] = ()
 
 
 class GroupedFailure(Protocol):
@@ -101,6 +102,7 @@ def job_from_proto(job: job_pb2.Job) -> Job:
         source=location_from_proto(job.source),
         destination=location_from_proto(job.destination),
         options=_options(job.options),
+        earlier_ledger_uris=tuple(job.earlier_ledger_uris),
     )
 
 

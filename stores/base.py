@@ -200,10 +200,11 @@ class SinkFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the sink says it has written."""
+    """What the sink says it has written. `written_ms`: its own clock then, as LastModified has it; 0: not known."""
 
     etag: str
     version_id: str = ""
+    written_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,16 @@ class MemoryStore:
         honest: bool = True,
         features: SinkFeatures = FEATURES,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        lists_attributes: bool = True,
     ) -> None:
+        """Opens the content of a name. `lists_attributes=False`: as S3, a listing shows none."""
         self.features = features
         self._name = name
         self._shelf = _SHELVES.shelf(name)
         self._block_bytes = block_bytes
         self._honest = honest
         self._now_ms = now_ms
+        self._lists_attributes = lists_attributes
 
     # -- as a person fills it ------------------------------------------------------------------------------------------
 
@@ -112,8 +115,10 @@ class MemoryStore:
         """See `stores.base.Lister.list_tree`. Shows what was there at the first step."""
         with self._shelf.lock:
             found = sorted((path, entry) for path, entry in self._shelf.objects.items() if path > after)
+        seen_ms = self._now_ms()
         for _, entry in found:
-            yield entry.listed()
+            listed = entry.listed()
+            yield replace(listed, attributes=listed.attributes if self._lists_attributes else None, seen_ms=seen_ms)
 
     def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
         """See `stores.base.Lister.list_folder`. Pages of a hundred."""
@@ -129,7 +134,9 @@ class MemoryStore:
         """See `stores.base.Lister.stat`."""
         with self._shelf.lock:
             found = self._shelf.objects.get(path)
-        return None if found is None else replace(found.listed(), checksum=found.checksum(0, len(found.written)))
+        if found is None:
+            return None
+        return replace(found.listed(), checksum=found.checksum(0, len(found.written)), seen_ms=self._now_ms())
 
     # -- Source --------------------------------------------------------------------------------------------------------
 
@@ -188,8 +195,9 @@ class MemoryStore:
     def set_attributes(self, path: str, attributes: Attributes, algorithm: Algorithm) -> Stored:
         """See `stores.base.Sink.set_attributes`."""
         found = self._object(path)
-        self._keep(replace(found, attributes=attributes, mtime_ms=self._now_ms()))
-        return Stored(found.etag)
+        changed = replace(found, attributes=attributes, mtime_ms=self._now_ms())
+        self._keep(changed)
+        return Stored(found.etag, written_ms=changed.mtime_ms)
 
     def read(self, path: str) -> Iterator[bytes]:
         """See `stores.base.Sink.read`."""
@@ -272,8 +280,9 @@ class MemoryStore:
             self._shelf.objects[entry.path] = entry
 
     def _write(self, path: str, content: bytes, etag: str, algorithm: Algorithm, attributes: Attributes) -> Stored:
-        self._keep(MemoryObject(path, content, content, attributes, algorithm, self._block_bytes, self._now_ms(), etag))
-        return Stored(etag)
+        now_ms = self._now_ms()
+        self._keep(MemoryObject(path, content, content, attributes, algorithm, self._block_bytes, now_ms, etag))
+        return Stored(etag, written_ms=now_ms)
 
     def _upload(self, upload: Upload) -> MemoryUpload:
         """Returns the upload; the shelf's lock is held."""

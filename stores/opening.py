@@ -18,6 +18,10 @@ class OpenSource(Source, Prober, Protocol):
 class OpenSink(Sink, Multipart, Prober, Protocol):
     """What `open_sink` returns."""
 
+    def delete(self, path: str) -> None:
+        """Removes an object. No error when there is none."""
+        ...
+
 
 def open_source(location: Location) -> OpenSource:
     """Returns the store to read from. Asks nobody yet; the caller closes it.

@@ -10,7 +10,7 @@ from blockferry.errors import BlockferryError
 from stores.base import Attributes, Part, SinkFeatures, Stat, Stored, Upload
 from stores.checksum import Algorithm
 from stores.s3_door import Door
-from stores.s3_headers import metadata_headers
+from stores.s3_headers import date_ms, metadata_headers
 from stores.s3_uploads import Uploads
 from stores.s3_wire import Ask, quoted_source, texts_of, xml_of
 
@@ -29,7 +29,7 @@ def copy_with(door: Door, found: Stat, attributes: Attributes, algorithm: Algori
     headers |= {"x-amz-metadata-directive": "REPLACE", "x-amz-checksum-algorithm": kept.value}
     answer = door.wire.send(Ask("PUT", door.key(found.path), headers=headers))
     etag = texts_of(xml_of(answer.body)).get("ETag", "").strip('"')
-    return Stored(etag, answer.headers.get("x-amz-version-id", ""))
+    return Stored(etag, answer.headers.get("x-amz-version-id", ""), date_ms(answer.headers))
 
 
 def _copy_parts(door: Door, found: Stat, attributes: Attributes, part_bytes: int) -> Stored:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import ceil
 from urllib.parse import quote, unquote
 
@@ -46,7 +47,7 @@ def claim_header(algorithm: Algorithm) -> str:
 
 def stored_of(headers: Mapping[str, str]) -> Stored:
     """Returns what the answer to a put says."""
-    return Stored(headers.get("etag", "").strip('"'), headers.get("x-amz-version-id", ""))
+    return Stored(headers.get("etag", "").strip('"'), headers.get("x-amz-version-id", ""), date_ms(headers))
 
 
 def seen_ms(headers: Mapping[str, str], elapsed_s: float) -> int:
@@ -57,9 +58,19 @@ def seen_ms(headers: Mapping[str, str], elapsed_s: float) -> int:
         headers: of the answer.
         elapsed_s: from before the request was sent until its answer was there.
     """
+    told_ms = date_ms(headers)
+    return told_ms - ceil(elapsed_s * 1000) if told_ms else 0
+
+
+def date_ms(headers: Mapping[str, str]) -> int:
+    """Returns the time that an answer tells; 0 where it tells none."""
+    return _date_ms(headers.get("date", ""))
+
+
+@lru_cache(maxsize=64)
+def _date_ms(text: str) -> int:
     try:
-        told = parsedate_to_datetime(headers.get("date", ""))
-        return (told - _EPOCH) // timedelta(milliseconds=1) - ceil(elapsed_s * 1000)
+        return (parsedate_to_datetime(text) - _EPOCH) // timedelta(milliseconds=1)
     except (TypeError, ValueError):
         return 0
 

@@ -7,15 +7,19 @@ has control characters, which other tools can have written) is it asked for agai
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
 from stores.base import Kind, Stat
 from stores.naming import path_of
+from stores.s3_headers import seen_ms
+from stores.s3_quick_page import QuickPage, quick_page
 from stores.s3_wire import Ask, Wire, xml_of
 
 PAGE_KEYS = 1000
@@ -97,11 +101,14 @@ class KeyPages:
 
     def _parsed(self, request: PageRequest) -> KeyPage:
         try:
-            return parse_page(self._ask(request, encoded=False), self._prefix)
+            body, seen = self._ask(request, encoded=False)
+            return parse_page(body, self._prefix, seen=seen)
         except ElementTree.ParseError:
-            return parse_page(self._ask(request, encoded=True), self._prefix, unquote_plus)
+            body, seen = self._ask(request, encoded=True)
+            return parse_page(body, self._prefix, unquote_plus, seen)
 
-    def _ask(self, request: PageRequest, encoded: bool) -> bytes:
+    def _ask(self, request: PageRequest, encoded: bool) -> tuple[bytes, int]:
+        """Returns the answer's body, and when the store has looked."""
         query = {
             "list-type": "2",
             "prefix": self._prefix + request.folder,
@@ -111,24 +118,27 @@ class KeyPages:
             "max-keys": str(request.max_keys),
             "encoding-type": "url" if encoded else "",
         }
-        return self._wire.send(Ask("GET", query={name: value for name, value in query.items() if value})).body
+        begin_s = time.monotonic()
+        answer = self._wire.send(Ask("GET", query={name: value for name, value in query.items() if value}))
+        return answer.body, seen_ms(answer.headers, time.monotonic() - begin_s)
 
 
-def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str) -> KeyPage:
-    """Returns what a ListBucketResult says. `decode` turns its keys into keys.
+def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str, seen: int = 0) -> KeyPage:
+    """Returns what a ListBucketResult says. `decode` turns its keys into keys; `seen` is `Stat.seen_ms`.
 
     Raises:
         ValueError: an element is missing or cannot be read, so that the page may not be whole.
         ElementTree.ParseError: it is no XML.
     """
-    root = xml_of(body)
+    quick = quick_page(body)
+    root = xml_of(body if quick is None else quick.rest.encode())
     space = root.tag.removesuffix("ListBucketResult")
     truncated = root.findtext(f"{space}IsTruncated", "")
     if space == root.tag or truncated not in ("true", "false"):
         raise ValueError("it has no ListBucketResult with IsTruncated")
-    contents = _Contents(space, prefix, decode)
+    contents = _Contents(space, prefix, decode, seen)
     folders = tuple(contents.path(found, "Prefix") for found in root.iterfind(f"{space}CommonPrefixes"))
-    entries = tuple(map(contents.entry, root.iterfind(f"{space}Contents")))
+    entries = contents.entries(quick) if quick else tuple(map(contents.entry, root.iterfind(f"{space}Contents")))
     token = root.findtext(f"{space}NextContinuationToken", "")
     return KeyPage(entries if all(entry.path for entry in entries[:1]) else entries[1:], folders, token,
                 truncated == "true")  # fmt: skip
@@ -142,12 +152,13 @@ def milliseconds_of(moment: datetime) -> int:
 class _Contents:
     """Reads the elements of a page. `space` is the XML namespace in braces, or empty."""
 
-    __slots__ = ("_decode", "_etag", "_key", "_modified", "_prefix", "_size", "_space")
+    __slots__ = ("_decode", "_etag", "_key", "_modified", "_prefix", "_seen", "_size", "_space")
 
-    def __init__(self, space: str, prefix: str, decode: Callable[[str], str]) -> None:
+    def __init__(self, space: str, prefix: str, decode: Callable[[str], str], seen: int) -> None:
         self._space = space
         self._prefix = prefix
         self._decode = decode
+        self._seen = seen
         self._key, self._size = f"{space}Key", f"{space}Size"
         self._etag, self._modified = f"{space}ETag", f"{space}LastModified"
 
@@ -156,17 +167,28 @@ class _Contents:
         key = self._decode(found.findtext(self._space + name, ""))
         return path_of(self._prefix, key)
 
+    def entries(self, page: QuickPage) -> tuple[Stat, ...]:
+        """Returns the objects of a plain page. 2 us each."""
+        return tuple(map(self._stat, page.keys, page.etags, page.sizes, map(_milliseconds, page.modified)))
+
     def entry(self, found: ElementTree.Element) -> Stat:
-        """Returns one object. 6 us, which is what a listing costs."""
+        """Returns one object. 6 us each."""
         texts = {child.tag: child.text or "" for child in found}
-        if not texts.get(self._key):
-            raise ValueError("an entry has no key")
-        path = path_of(self._prefix, self._decode(texts[self._key]))
-        folder = not path or path.endswith("/")
-        return Stat(
-            path,
-            Kind.FOLDER if folder else Kind.FILE,
-            0 if folder else int(texts.get(self._size, "")),
-            milliseconds_of(datetime.fromisoformat(texts.get(self._modified, ""))),
-            version=texts.get(self._etag, "").strip('"'),
+        modified_ms = _milliseconds(texts.get(self._modified, ""))
+        return self._stat(
+            texts.get(self._key, ""), texts.get(self._etag, "").strip('"'), texts.get(self._size, ""), modified_ms
         )
+
+    def _stat(self, key: str, etag: str, size: str, modified_ms: int) -> Stat:
+        if not key:
+            raise ValueError("an entry has no key")
+        path = path_of(self._prefix, self._decode(key))
+        if not path or path[-1] == "/":
+            return Stat(path, Kind.FOLDER, 0, modified_ms, version=etag, seen_ms=self._seen)
+        return Stat(path, Kind.FILE, int(size), modified_ms, None, etag, seen_ms=self._seen)
+
+
+@lru_cache(maxsize=4096)
+def _milliseconds(moment: str) -> int:
+    """Returns milliseconds since 1970 UTC. Objects that were written together have the same second."""
+    return milliseconds_of(datetime.fromisoformat(moment))

@@ -57,6 +57,7 @@ class EntryProof:
     verdict: Verdict
     read_back_bytes: int = 0
     retry_count: int = 0
+    seen: Stat | None = None
 
 
 def prove(bench: ProofBench, question: Question) -> EntryProof:
@@ -72,7 +73,14 @@ def prove(bench: ProofBench, question: Question) -> EntryProof:
         span.set_attributes({"proof": verdict.proof, "size_bytes": verdict.size_bytes})
         if verdict.failure is not None:
             span.set_status(trace.StatusCode.ERROR, f"{verdict.failure.reason}: {verdict.failure.message}")
-    return EntryProof(verdict, inquiry.read_back_bytes, inquiry.retry_count)
+    return EntryProof(verdict, inquiry.read_back_bytes, inquiry.retry_count, _seen(inquiry.found, question.receipt))
+
+
+def _seen(found: Stat | None, receipt: Receipt | None) -> Stat | None:
+    if found is None or found.attributes is None or not found.version or not found.seen_ms:
+        return None
+    is_ours = receipt is not None and found.version == receipt.etag
+    return found if is_ours or found.settled else None
 
 
 class _Inquiry:
@@ -81,6 +89,7 @@ class _Inquiry:
     def __init__(self, bench: ProofBench) -> None:
         self.read_back_bytes = 0
         self.retry_count = 0
+        self.found: Stat | None = None
         self._bench = bench
         self._source = bench.source
         self._sink = bench.sink
@@ -106,7 +115,7 @@ class _Inquiry:
         planned = _planned(entry)
         if receipt is None:
             return Verdict(entry.path, Proof.NONE, planned.size_bytes, failure=_no_receipt(entry.path))
-        found = self._again(lambda: self._sink.stat(entry.path))
+        self.found = found = self._again(lambda: self._sink.stat(entry.path))
         if found is None:
             return missing(entry.path, planned.size_bytes)
         expected = of_receipt(planned, receipt, entry.found)
@@ -121,7 +130,7 @@ class _Inquiry:
         if now is None or now.kind != planned.kind:
             change = source_change(planned, now)
             return Verdict(entry.path, Proof.NONE, planned.size_bytes, failure=change)
-        found = self._again(lambda: self._sink.stat(entry.path))
+        self.found = found = self._again(lambda: self._sink.stat(entry.path))
         if found is None:
             return missing(entry.path, now.size_bytes)
         now = compared_length(now, found)

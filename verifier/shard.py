@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from ledger.failures import FailureGroup, FailureTally
 from ledger.ledger import Ledger
 from ledger.records import Action, PlanEntry, Receipt, Verdict
+from ledger.sightings_files import write_seen
+from stores.base import Stat
 from stores.location import Location
 from verifier.batch import ProofBatch, ProvedBatch, cut
 from verifier.expect import Question, questions
@@ -87,6 +89,7 @@ async def _run(
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None  # the first one ended the others
     name = f"{work.shard}.{work.attempt}"
+    await asyncio.to_thread(write_seen, ledger.folder, name, tuple(tally.seen(entries)))
     await asyncio.to_thread(ledger.write_verdicts, name, tally.verdicts(entries))
     return ShardProved(name, tally.counts, tally.failures.groups())
 
@@ -115,12 +118,15 @@ class _Tally:
         self.counts = ProofCounts()
         self.failures = FailureTally()
         self._verdicts: dict[str, Verdict] = {}
+        self._seen: dict[str, Stat] = {}
 
     def add(self, batch: ProofBatch, proved: ProvedBatch) -> None:
         """Counts a batch. What a check found on one side only was counted when it was planned."""
         for question, proof in zip(batch.questions, proved.proofs, strict=True):
             verdict = proof.verdict
             self._verdicts[verdict.path] = verdict
+            if proof.seen is not None:
+                self._seen[verdict.path] = proof.seen
             if question.entry.action in (Action.MISSING, Action.EXTRA):
                 continue
             counts = self.counts
@@ -142,3 +148,7 @@ class _Tally:
     def verdicts(self, entries: tuple[PlanEntry, ...]) -> Iterator[Verdict]:
         """Yields the verdicts in the order of the plan."""
         return (self._verdicts[entry.path] for entry in entries if entry.path in self._verdicts)
+
+    def seen(self, entries: tuple[PlanEntry, ...]) -> Iterator[Stat]:
+        """Yields what was seen of the objects, in the order of the plan."""
+        return (self._seen[entry.path] for entry in entries if entry.path in self._seen)

@@ -14,11 +14,12 @@ Memory: the stats of one group and one page of 1,000 entries.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from opentelemetry import trace
 
 from blockferry.errors import BlockferryError
-from ledger.records import Action, Proof, Verdict
+from ledger.records import Action, Proof, Receipt, Verdict
 from stores.base import Kind, Lister, Stat
 from verifier.expect import Question, source_change
 from verifier.prove import EntryProof, ProofBench, cancelled, prove
@@ -106,4 +107,13 @@ def _proof(question: Question, written: Stat | None, now: Stat | None) -> EntryP
     with _TRACER.start_as_current_span(
         "verify object", attributes={"path": path, "proof": proof, "size_bytes": size_bytes}
     ):
-        return EntryProof(Verdict(path, proof, size_bytes, checksum, checksum, receipt.source_proven))
+        verdict = Verdict(path, proof, size_bytes, checksum, checksum, receipt.source_proven)
+        return EntryProof(verdict, seen=_seen(planned, receipt, written))
+
+
+def _seen(planned: Stat, receipt: Receipt, written: Stat) -> Stat | None:
+    """Returns a listed object with the attributes that went with its put; None where the listing shows that it was
+    written again since, if only in another second."""
+    if not receipt.written_ms or written.mtime_ms // 1000 != receipt.written_ms // 1000:
+        return None
+    return replace(written, attributes=planned.attributes)

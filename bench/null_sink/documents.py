@@ -6,7 +6,6 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from email.utils import formatdate
 from functools import lru_cache
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -34,12 +33,6 @@ _RETURN = {"\r": "&#13;"}  # XML would read it as a line feed
 def iso_time(moment_s: int) -> str:
     """Returns a time as listings write it."""
     return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-@lru_cache(maxsize=64)
-def http_time(moment_s: int) -> str:
-    """Returns a time as headers write it."""
-    return formatdate(moment_s, usegmt=True)
 
 
 def error(refusal: Refusal, resource: str) -> bytes:

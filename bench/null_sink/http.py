@@ -9,8 +9,11 @@ Memory: BUFFER_BYTES for each connection, of which only what was received is eve
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import unquote_plus, unquote_to_bytes
 
@@ -27,6 +30,12 @@ _REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     409: "Conflict", 412: "Precondition Failed", 500: "Internal Server Error", 501: "Not Implemented",
 }  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def http_time(moment_s: int) -> str:
+    """Returns a time as headers write it."""
+    return formatdate(moment_s, usegmt=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class Answer:
             lines.append(f"Content-Length: {len(self.body) if self.length is None else self.length}")
         if closes:
             lines.append("Connection: close")
+        lines.append(f"Date: {http_time(int(time.time()))}")
         head = "\r\n".join((*lines, "Server: null-sink\r\n\r\n")).encode("latin-1")
         return head if bodiless else head + self.body
 

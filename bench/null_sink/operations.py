@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from bench.null_sink import claims, documents
 from bench.null_sink.counters import Counters
-from bench.null_sink.http import Answer, Connection, Request, key_of
+from bench.null_sink.http import Answer, Connection, Request, http_time, key_of
 from bench.null_sink.intake import Intake
 from bench.null_sink.objects import (
     AFTER_ALL,
@@ -363,7 +363,7 @@ def _given_back(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _told_of(stored: StoredObject, request: Request) -> dict[str, str]:
     """Returns the headers that describe an object."""
-    told = {"Last-Modified": documents.http_time(stored.modified_s), "Accept-Ranges": "none"} | _etag(stored.etag)
+    told = {"Last-Modified": http_time(stored.modified_s), "Accept-Ranges": "none"} | _etag(stored.etag)
     told |= {"content-type": "binary/octet-stream"} | dict(stored.headers)
     if request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
         told |= _checksum_headers(stored)

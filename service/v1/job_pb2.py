@@ -26,7 +26,7 @@ from blockferry.v1 import location_pb2 as blockferry_dot_v1_dot_location__pb2
 from blockferry.v1 import task_pb2 as blockferry_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14service/v1/job.proto\x12\nservice.v1\x1a\x1c\x62lockferry/v1/location.proto\x1a\x18\x62lockferry/v1/task.proto\"\xac\x01\n\x03Job\x12\x11\n\texecution\x18\x01 \x01(\t\x12\x12\n\nledger_uri\x18\x02 \x01(\t\x12\'\n\x06source\x18\x03 \x01(\x0b\x32\x17.blockferry.v1.Location\x12,\n\x0b\x64\x65stination\x18\x04 \x01(\x0b\x32\x17.blockferry.v1.Location\x12\'\n\x07options\x18\x05 \x01(\x0b\x32\x16.blockferry.v1.Options\"\xd5\x01\n\x0c\x46\x61ilureGroup\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x38\n\x08metadata\x18\x04 \x03(\x0b\x32&.service.v1.FailureGroup.MetadataEntry\x12\x15\n\rfailure_count\x18\x05 \x01(\x03\x12\x14\n\x0csample_paths\x18\x06 \x03(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14service/v1/job.proto\x12\nservice.v1\x1a\x1c\x62lockferry/v1/location.proto\x1a\x18\x62lockferry/v1/task.proto\"\xc9\x01\n\x03Job\x12\x11\n\texecution\x18\x01 \x01(\t\x12\x12\n\nledger_uri\x18\x02 \x01(\t\x12\'\n\x06source\x18\x03 \x01(\x0b\x32\x17.blockferry.v1.Location\x12,\n\x0b\x64\x65stination\x18\x04 \x01(\x0b\x32\x17.blockferry.v1.Location\x12\'\n\x07options\x18\x05 \x01(\x0b\x32\x16.blockferry.v1.Options\x12\x1b\n\x13\x65\x61rlier_ledger_uris\x18\x06 \x03(\t\"\xd5\x01\n\x0c\x46\x61ilureGroup\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x38\n\x08metadata\x18\x04 \x03(\x0b\x32&.service.v1.FailureGroup.MetadataEntry\x12\x15\n\rfailure_count\x18\x05 \x01(\x03\x12\x14\n\x0csample_paths\x18\x06 \x03(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAILUREGROUP_METADATAENTRY']._loaded_options = None
   _globals['_FAILUREGROUP_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_JOB']._serialized_start=93
-  _globals['_JOB']._serialized_end=265
-  _globals['_FAILUREGROUP']._serialized_start=268
-  _globals['_FAILUREGROUP']._serialized_end=481
-  _globals['_FAILUREGROUP_METADATAENTRY']._serialized_start=434
-  _globals['_FAILUREGROUP_METADATAENTRY']._serialized_end=481
+  _globals['_JOB']._serialized_end=294
+  _globals['_FAILUREGROUP']._serialized_start=297
+  _globals['_FAILUREGROUP']._serialized_end=510
+  _globals['_FAILUREGROUP_METADATAENTRY']._serialized_start=463
+  _globals['_FAILUREGROUP_METADATAENTRY']._serialized_end=510
 # @@protoc_insertion_point(module_scope)

@@ -9,18 +9,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Job(_message.Message):
-    __slots__ = ("execution", "ledger_uri", "source", "destination", "options")
+    __slots__ = ("execution", "ledger_uri", "source", "destination", "options", "earlier_ledger_uris")
     EXECUTION_FIELD_NUMBER: _ClassVar[int]
     LEDGER_URI_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_LEDGER_URIS_FIELD_NUMBER: _ClassVar[int]
     execution: str
     ledger_uri: str
     source: _location_pb2.Location
     destination: _location_pb2.Location
     options: _task_pb2.Options
-    def __init__(self, execution: _Optional[str] = ..., ledger_uri: _Optional[str] = ..., source: _Optional[_Union[_location_pb2.Location, _Mapping]] = ..., destination: _Optional[_Union[_location_pb2.Location, _Mapping]] = ..., options: _Optional[_Union[_task_pb2.Options, _Mapping]] = ...) -> None: ...
+    earlier_ledger_uris: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, execution: _Optional[str] = ..., ledger_uri: _Optional[str] = ..., source: _Optional[_Union[_location_pb2.Location, _Mapping]] = ..., destination: _Optional[_Union[_location_pb2.Location, _Mapping]] = ..., options: _Optional[_Union[_task_pb2.Options, _Mapping]] = ..., earlier_ledger_uris: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FailureGroup(_message.Message):
     __slots__ = ("reason", "code", "message", "metadata", "failure_count", "sample_paths")

@@ -38,8 +38,9 @@ class TwoStores:
         claim = checksum_of(algorithm or Algorithm.CRC32C, body)
         stored = self.sink.put(path, body, claim, attributes)
         receipt = Receipt(
-            path, Action.COPY, len(body), stored.etag, "", claim, algorithm is not None, stat.version, 1, 1
-        )
+            path, Action.COPY, len(body), stored.etag, "", claim, algorithm is not None, stat.version, 1, 1, None,
+            stored.written_ms,
+        )  # fmt: skip
         return Question(PlanEntry(path, Action.COPY, Why.NEW, stat), receipt)
 
     def moved_folder(self, path: str) -> Question:

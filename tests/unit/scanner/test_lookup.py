@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from scanner.lookup import LOOKAHEAD, Lookup, nothing_known
+from scanner.lookup import LOOKAHEAD, Lookup
 from scanner.march import Pair
-from stores.base import Attributes, Stat
+from stores.base import Stat
 from tests.support.listings import OWNER, file, written
 
 
@@ -29,7 +29,7 @@ def ask(path: str) -> Stat:
 @given(st.lists(st.sampled_from(["new", "hidden", "known", None]), max_size=40))
 def test_pairs_keep_their_order_and_get_their_attributes(kinds: list[str | None]) -> None:
     pairs = [made(kind, f"{number:03d}") for number, kind in enumerate(kinds)]
-    lookup = Lookup(ask, nothing_known)
+    lookup = Lookup(ask)
     completed = [pair for pair in lookup.complete(pairs) if pair is not None]
     lookup.close()
     assert [pair.source for pair in completed] == [pair.source for pair in pairs if pair is not None]
@@ -55,30 +55,13 @@ def test_many_are_asked_at_the_same_time() -> None:
         together.wait()
         return ask(path)
 
-    lookup = Lookup(meet, nothing_known)
+    lookup = Lookup(meet)
     assert sum(pair is not None for pair in lookup.complete([hidden(str(number)) for number in range(8)])) == 8
     lookup.close()
 
 
-def test_what_is_known_is_not_asked() -> None:
-    def known(path: str, version: str) -> Attributes | None:
-        return OWNER if (path, version) == ("a", "etag") else None
-
-    asked: list[str] = []
-
-    def note(path: str) -> Stat:
-        asked.append(path)
-        return ask(path)
-
-    lookup = Lookup(note, known)
-    completed = [pair for pair in lookup.complete([hidden("a"), hidden("b")]) if pair is not None]
-    lookup.close()
-    assert asked == ["b"]
-    assert [pair.found and pair.found.attributes for pair in completed] == [OWNER, OWNER]
-
-
 def test_an_object_that_has_gone_is_not_found() -> None:
-    lookup = Lookup(lambda path: None, nothing_known)
+    lookup = Lookup(lambda path: None)
     assert [pair for pair in lookup.complete([hidden("a")]) if pair] == [Pair(file("a"), None)]
     lookup.close()
 
@@ -97,7 +80,7 @@ def test_memory_is_bounded_while_an_answer_is_late() -> None:
         assert gate.wait(20)
         return ask(path)
 
-    lookup = Lookup(late, nothing_known)
+    lookup = Lookup(late)
     pairs = lookup.complete(endless())
     assert next(pairs) is None, "it looks up from waiting, so that the scan can look at its clock"
     assert taken == LOOKAHEAD + 1
@@ -107,7 +90,7 @@ def test_memory_is_bounded_while_an_answer_is_late() -> None:
 
 
 def test_silence_is_passed_on_after_what_came_before() -> None:
-    lookup = Lookup(ask, nothing_known)
+    lookup = Lookup(ask)
     pairs = lookup.complete(iter([hidden("a"), None]))
     seen = [pair.path for pair in iter(lambda: next(pairs), None) if pair is not None]
     assert seen in (["a"], []), "at most one quiet moment before the answer"
@@ -118,7 +101,7 @@ def test_a_failed_question_fails_the_scan() -> None:
     def fail(path: str) -> Stat:
         raise BlockferryError("STORE_UNAVAILABLE", "down")
 
-    lookup = Lookup(fail, nothing_known)
+    lookup = Lookup(fail)
     with pytest.raises(BlockferryError, match="STORE_UNAVAILABLE"):
         list(lookup.complete([hidden("a")]))
     lookup.close()

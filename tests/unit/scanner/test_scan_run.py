@@ -143,16 +143,6 @@ def test_skipped_entries_are_planned_only_when_asked_for() -> None:
     assert planned(replace(scan_of(*same), list_skipped=True)) == [("a", Action.SKIP, Why.SAME)]
 
 
-def test_known_attributes_spare_the_question() -> None:
-    def known(path: str, version: str) -> Attributes | None:
-        return OWNER if version == "etag" else None
-
-    scan = replace(scan_of([file("a")], [written(file("a"))]), known_attributes=known)
-    assert planned(scan) == []
-    assert isinstance(scan.sink, ListedEnd)
-    assert scan.sink.asked == []
-
-
 def test_a_check_proves_both_sides() -> None:
     source = [file("a", 3), file("lost"), folder("f/"), Stat("e", Kind.SYMLINK, 0, 0)]
     found = [written(file("a", 3)), written(file("extra")), written(folder("f/")), written(file(".blockferry-probe-9"))]
