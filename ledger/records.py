@@ -41,7 +41,7 @@ class Why(StrEnum):
 class Proof(StrEnum):
     """How a verdict was reached."""
 
-    STORED_CHECKSUM = "STORED_CHECKSUM"  # what both stores keep is equal; no data was read
+    STORED_CHECKSUM = "STORED_CHECKSUM"  # what both stores keep is equal; no data was read but what brings sums
     READ_BACK = "READ_BACK"  # the object was read and hashed
     SIZE_ONLY = "SIZE_ONLY"  # only sizes could be compared
     NONE = "NONE"  # nothing to compare: a folder, or the entry failed before

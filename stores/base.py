@@ -178,8 +178,8 @@ class Source(Lister, Protocol):
         ...
 
     def stored_checksum(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
-        """Returns the checksum of a range from what the store keeps, without moving data; None where it keeps none
-        (NULL or mixed sums, or another algorithm than asked)."""
+        """Returns the checksum of a range from what the store keeps; None where it keeps none (NULL or mixed sums, or
+        another algorithm than asked). Moves no data, but from HDFS before 3.1.1, whose sums come with the data only."""
         ...
 
     def close(self) -> None:
