@@ -9,11 +9,12 @@ _OF_A_NAMENODE = frozenset(
     {
         "AUTHENTICATION_REFUSED",
         "AUTHENTICATION_REQUIRED",
-        "CLOCK_SKEW",
+        "CLOCK_SKEWED",
         "DELEGATION_TOKEN_REFUSED",
         "NAMENODE_BUSY",
         "NAMENODE_SAFE_MODE",
         "NAMENODE_STANDBY",
+        "NAMENODE_UNAVAILABLE",
     }
 )
 # What is said of the cluster if any NameNode says so: these come from the active one, or need somebody's help.

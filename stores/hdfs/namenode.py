@@ -116,7 +116,8 @@ class NameNodeClient:
                 self._locates = False
             else:
                 answer = listing_pb2.EntryAnswerProto.FromString(body)
-                return answer.fs if answer.HasField("fs") else None
+                # A router knows folders that consist of nothing but mounts by getFileInfo alone.
+                return answer.fs if answer.HasField("fs") else self.get_file_info(path)
         entry = self.get_file_info(path)
         if entry is not None and entry.fileType == _FILE:
             entry.locations = self.get_block_locations(path, entry.length) or b""

@@ -70,6 +70,12 @@ _BUSY = _Meaning("NAMENODE_BUSY", Whose.SOURCE, True, "The NameNode asks to try 
 _SAFE_MODE = _Meaning(
     "NAMENODE_SAFE_MODE", Whose.SOURCE, True, "The NameNode is in safe mode: wait until it has left it."
 )
+_NO_SUBCLUSTER = _Meaning(
+    "NAMENODE_UNAVAILABLE",
+    Whose.SOURCE,
+    True,
+    "The router reaches no NameNode that can do it: check those of the subcluster, and the router's log.",
+)
 _OTHER_VERSION = _Meaning(
     "NAMENODE_INCOMPATIBLE",
     Whose.CALLER,
@@ -98,6 +104,19 @@ _MEANINGS = {
     "org.apache.hadoop.ipc.RetriableException": _BUSY,
     "org.apache.hadoop.hdfs.server.namenode.SafeModeException": _SAFE_MODE,
     "org.apache.hadoop.hdfs.server.federation.router.RouterSafeModeException": _SAFE_MODE,
+    "org.apache.hadoop.hdfs.server.federation.router.NoLocationException": _MISSING,
+    # A router hands on what happened between it and the NameNodes of a subcluster.
+    "java.io.EOFException": _NO_SUBCLUSTER,
+    "java.net.ConnectException": _NO_SUBCLUSTER,
+    "java.net.NoRouteToHostException": _NO_SUBCLUSTER,
+    "java.net.SocketException": _NO_SUBCLUSTER,
+    "java.net.SocketTimeoutException": _NO_SUBCLUSTER,
+    "java.net.UnknownHostException": _NO_SUBCLUSTER,
+    "org.apache.hadoop.net.ConnectTimeoutException": _NO_SUBCLUSTER,
+    "org.apache.hadoop.hdfs.server.federation.router.ConnectionNullException": _NO_SUBCLUSTER,
+    "org.apache.hadoop.hdfs.server.federation.router.NoNamenodesAvailableException": _NO_SUBCLUSTER,
+    "org.apache.hadoop.hdfs.server.federation.router.SubClusterTimeoutException": _NO_SUBCLUSTER,
+    "org.apache.hadoop.hdfs.server.federation.store.StateStoreUnavailableException": _NO_SUBCLUSTER,
     "org.apache.hadoop.ipc.RpcServerException": _UNKNOWN,
     "org.apache.hadoop.ipc.RpcNoSuchMethodException": _OTHER_VERSION,
     "org.apache.hadoop.ipc.RpcNoSuchProtocolException": _OTHER_VERSION,

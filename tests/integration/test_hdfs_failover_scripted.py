@@ -28,6 +28,7 @@ OBSERVER_WITHOUT_STATE = failed(
 ROUTER = failed(
     "org.apache.hadoop.hdfs.server.federation.router.RouterSafeModeException", "Router x is in safe mode and cannot"
 )
+NO_SUBCLUSTER = failed("java.net.ConnectException", "No namenode available to invoke getFileInfo [/x] in [ns1:nn1]")
 PATIENCE = Patience(limit_s=90, base_s=0.2, ceiling_s=5)
 
 
@@ -89,7 +90,7 @@ def refusal(client: NameNodeClient) -> BlockferryError:
 
 
 @pytest.mark.parametrize(
-    "inability", [STANDBY, BUSY, SAFE_MODE, OBSERVER, OBSERVER_WITHOUT_STATE, ROUTER], ids=lambda _: ""
+    "inability", [STANDBY, BUSY, SAFE_MODE, OBSERVER, OBSERVER_WITHOUT_STATE, ROUTER, NO_SUBCLUSTER], ids=lambda _: ""
 )
 @pytest.mark.parametrize("others", [(), (STANDBY,), (OBSERVER_WITHOUT_STATE, STANDBY)], ids=len)
 def test_a_call_waits_until_a_namenode_can_do_it(inability: Respond, others: tuple[Respond, ...]) -> None:

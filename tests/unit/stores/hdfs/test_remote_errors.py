@@ -28,6 +28,10 @@ ACCESS = "org.apache.hadoop.security.AccessControlException"
         ("org.apache.hadoop.hdfs.server.namenode.SafeModeException", "Name node is in safe mode.",
          "NAMENODE_SAFE_MODE", Whose.SOURCE, True),
         ("org.apache.hadoop.ipc.RPC$VersionMismatch", "?", "NAMENODE_INCOMPATIBLE", Whose.CALLER, False),
+        ("java.net.ConnectException", "No namenode available to invoke", "NAMENODE_UNAVAILABLE", Whose.SOURCE,
+         True),
+        ("org.apache.hadoop.hdfs.server.federation.router.NoLocationException", "Cannot find locations for /x",
+         "NOT_FOUND", Whose.CALLER, False),
         ("com.example.Odd", "what", "NAMENODE_ERROR", Whose.SOURCE, False),
     ],
 )  # fmt: skip
