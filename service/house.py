@@ -45,6 +45,7 @@ class HouseOptions:
         actor_count: Ray actors of the mover; 0: one per processor. The verifier has half as many: proving a file costs
             half of moving it (docs/benchmarks.md), and each actor costs about a CPU second at the start.
         trace_file: where spans are appended as JSON lines; empty: nowhere.
+        prover_patience_s: how much the verifier proves by itself before its actors are started; None: as it decides.
     """
 
     state: Path
@@ -52,6 +53,7 @@ class HouseOptions:
     database_url: str = ""
     actor_count: int = 0
     trace_file: str = ""
+    prover_patience_s: float | None = None
 
 
 class House:
@@ -182,13 +184,15 @@ class House:
             *("--ledger", str(state / "ledger")),
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
+        patience_s = self._options.prover_patience_s
+        proving = ("--actors", str(provers), *(() if patience_s is None else ("--patience", str(patience_s))))
         ray = (*python, "service.ray_head", "--port", ray_port, "--cpu-count", str(actors + provers))
         return (
             ChildPlan("ray", ray, ray_address, speaks_health=False),
             ChildPlan("scheduler", (*python, "scheduler", *scheduler), self.address),
             ChildPlan("scanner", (*python, "scanner", "--listen", scanner), scanner),
             ChildPlan("mover", (*python, "mover", "--listen", mover, "--actors", str(actors)), mover),
-            ChildPlan("verifier", (*python, "verifier", "--listen", verifier, "--actors", str(provers)), verifier),
+            ChildPlan("verifier", (*python, "verifier", "--listen", verifier, *proving), verifier),
         )
 
     def _look(self) -> None:

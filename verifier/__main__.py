@@ -9,8 +9,11 @@ import os
 import grpc
 
 from service.server import serve
-from verifier.actors import RayProvers
+from stores.opening import open_sink, open_source
 from verifier.api import VerifyServicer, register
+from verifier.crew import THREADS, Crew, StoreShelf
+from verifier.pool import Provers, ThreadProvers
+from verifier.rising import PATIENCE_S, RisingProvers
 
 
 def main() -> None:
@@ -24,16 +27,28 @@ def main() -> None:
         metavar="N",
         help="processes that prove at the same time; default: one per CPU (%(default)s)",
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_S,
+        metavar="SECONDS",
+        help="how much is proved in this process before the others are started; 0: none (%(default)s)",
+    )
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.listen, arguments.actors))
+    asyncio.run(_serve(arguments.listen, arguments.actors, arguments.patience))
 
 
-async def _serve(listen: str, actor_count: int) -> None:
+async def _serve(listen: str, actor_count: int, patience_s: float) -> None:
     servicers: list[VerifyServicer] = []
 
+    def make_actors() -> Provers:
+        from verifier.actors import RayProvers  # half a CPU second: only where there is work for them
+
+        return RayProvers(actor_count)
+
     def add(server: grpc.aio.Server) -> tuple[str, ...]:
-        # The provers need seconds to start: they begin now, while the server does.
-        servicers.append(VerifyServicer(RayProvers(actor_count)))
+        here = ThreadProvers(Crew(StoreShelf(open_source, open_sink), THREADS))
+        servicers.append(VerifyServicer(RisingProvers(here, make_actors, actor_count, patience_s)))
         return register(server, servicers[0])
 
     try:

@@ -25,10 +25,9 @@ from service.backoff import Backoff
 from stores.opening import open_sink, open_source
 from stores.parcel import packed, unpacked
 from verifier.batch import ProofBatch, ProvedBatch
-from verifier.crew import Crew, StoreShelf
+from verifier.crew import THREADS, Crew, StoreShelf
 
 LOG = logging.getLogger("blockferry.verifier")
-THREADS = 8  # per actor: a proof is mostly waiting for the answers of two stores
 OBJECT_STORE_BYTES = 78_643_200  # Ray's least
 LOST_ACTOR = Backoff(base_s=1.0, ceiling_s=10.0, attempts=6)  # an actor is back within a few seconds
 _SETTINGS = ("OTEL_", "BLOCKFERRY_")  # what an actor takes over from the service's environment

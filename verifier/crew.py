@@ -30,6 +30,7 @@ LOG = logging.getLogger("blockferry.verifier")
 T = TypeVar("T")
 OpenSource = Callable[[Location], Source]
 OpenSink = Callable[[Location], Sink]
+THREADS = 8  # per process: a proof is mostly waiting for the answers of two stores
 _REMEMBERED = 256  # ids of batches that were cancelled: the word may come before its batch
 _Ends = tuple[Location, Location]
 

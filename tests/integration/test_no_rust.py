@@ -49,7 +49,7 @@ def test_workers_and_actors_load_no_rust(
         (FileSpec(f"{folder_name}/large", size=7 << 20), FileSpec(f"{folder_name}/crc32", 99, checksum_type="CRC32"))
     )
     seaweed.make_bucket(bucket_name)
-    with House(HouseOptions(tmp_path / "state", actor_count=2)) as house, Client(house.address) as client:
+    with House(HouseOptions(tmp_path / "state", actor_count=2, prover_patience_s=0)) as house, Client(house.address) as client:
         source = client.create_location(Location(hdfs=HdfsLocation(namenodes=[hdfs.namenode], root=folder_name)))
         sink = client.create_location(Location(s3=S3Location(bucket=bucket_name, endpoint=seaweed.endpoint)))
         task = client.create_task(Task(source=source.name, destination=sink.name))
