@@ -147,6 +147,17 @@ def test_every_replica_is_corrupt(
     assert set(objects(seaweed, bucket)) == {"good"}
 
 
+def test_every_replica_of_a_block_is_lost(
+    hdfs: HdfsCluster, seaweed: SeaweedServer, ferry: Ferry, bucket: str, folder_name: str
+) -> None:
+    hdfs.make((FileSpec(f"{folder_name}/lost", size=5000), FileSpec(f"{folder_name}/good", size=5000)))
+    for replica in hdfs.replicas(f"{folder_name}/lost").values():
+        replica.unlink()
+    run = ferry.copy(f"{hdfs.uri}{folder_name}", f"s3://{bucket}")
+    assert (run.exit_code, run.failed) == (1, {"lost": "SOURCE_CORRUPT"}), run.errors
+    assert set(objects(seaweed, bucket)) == {"good"}
+
+
 def test_one_corrupt_replica_is_passed_over_and_reported(
     hdfs: HdfsCluster, ferry: Ferry, bucket: str, folder_name: str
 ) -> None:
