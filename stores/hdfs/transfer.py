@@ -218,13 +218,14 @@ def _response(peer: Peer, replica: Replica, offset: int) -> BlockOpResponseProto
         response = BlockOpResponseProto.FromString(body)
     except DecodeError as error:
         raise EOFError(f"it answered with something else than data transfer {packet.VERSION}") from error
+    said = response.message or "it says no more"
     match response.status:
         case 0:  # SUCCESS
             return response
         case 5:  # ERROR_ACCESS_TOKEN
             raise replica.failure(
                 "TOKEN_REFUSED",
-                f"the DataNode {replica.host} refuses the token for block {replica.block_id}: {response.message}. "
+                f"the DataNode {replica.host} refuses the token for block {replica.block_id}: {said}. "
                 "It may have expired: ask the NameNode for the file's locations again.",
                 offset,
             )
@@ -232,6 +233,6 @@ def _response(peer: Peer, replica: Replica, offset: int) -> BlockOpResponseProto
             raise replica.failure(
                 "REPLICA_MISSING" if _MISSING.search(response.message) else "REPLICA_UNREADABLE",
                 f"the DataNode {replica.host} cannot serve block {replica.block_id} (status {status}): "
-                f"{response.message}. Read another replica.",
+                f"{said}. Read another replica.",
                 offset,
             )
