@@ -52,7 +52,9 @@ bench: servers ## the measurements of docs/benchmarks.md, peers at last (about 4
 	$(RUN) -m bench.hdfs_read
 	$(RUN) -m bench.s3_put
 	$(RUN) -m bench.first_run
-	$(RUN) -m bench.compare --workloads start,large,small --target null
+	$(RUN) -m bench.growth
+	$(RUN) -m bench.compare --workloads start,large,small --target null --out .cache/bench/compare.json
+	$(RUN) -m bench.plot .cache/bench/compare.json .cache/bench/plots
 	$(RUN) -m bench.model
 
 clean: ## removes everything that was fetched or made

@@ -181,6 +181,7 @@ def main(words: Sequence[str] | None = None) -> None:
             print(table(result, OURS), flush=True)
             results.append(as_json(result, OURS))
             if asked.out:
+                asked.out.parent.mkdir(parents=True, exist_ok=True)
                 asked.out.write_text(json.dumps({**head, "results": results}, indent=1) + "\n")
 
 
