@@ -385,11 +385,14 @@ class HdfsCluster:
 
     # ---- files -----------------------------------------------------------------------------------------------
 
-    def make(self, files: Iterable[FileSpec]) -> None:
-        """Makes files and folders in one JVM as superuser, 16 at a time (about 400 small files a second)."""
+    def make(self, files: Iterable[FileSpec], at_once: int = _MAKE_THREADS) -> None:
+        """Makes files and folders in one JVM as superuser, 16 at a time (about 400 small files a second).
+
+        `at_once`: each writer of an erasure-coded file holds two stripes and more, and the JVM has 256 MB: take 4.
+        """
         listing = self.plan.folder / "tree.tsv"
         listing.write_text(description(files), encoding="ascii")
-        self.java(hdfs_daemons.MAKE_TREE, "make", str(listing), str(_MAKE_THREADS))
+        self.java(hdfs_daemons.MAKE_TREE, "make", str(listing), str(at_once))
 
     def hold_open(self, path: str, size: int, seed: int, known: int = 0) -> HeldFile:
         """Makes a file of content(seed, size), flushes it and leaves it open until the handle is closed.
