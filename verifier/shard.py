@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 from ledger.failures import FailureGroup, FailureTally
 from ledger.ledger import Ledger
@@ -20,6 +20,7 @@ from stores.location import Location
 from verifier.batch import ProofBatch, ProvedBatch, cut
 from verifier.expect import Question, questions
 from verifier.pool import Provers
+from verifier.prove import EntryProof
 
 PROGRESS_S = 1.0  # the stream promises a sign of life every second
 
@@ -45,6 +46,10 @@ class ProofCounts:
     failed_count: int = 0
     read_back_bytes: int = 0
     retry_count: int = 0
+
+    def plus(self, other: ProofCounts) -> ProofCounts:
+        """Returns the sum."""
+        return ProofCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,28 +127,17 @@ class _Tally:
 
     def add(self, batch: ProofBatch, proved: ProvedBatch) -> None:
         """Counts a batch. What a check found on one side only was counted when it was planned."""
+        counted: list[EntryProof] = []
         for question, proof in zip(batch.questions, proved.proofs, strict=True):
             verdict = proof.verdict
             self._verdicts[verdict.path] = verdict
             if proof.seen is not None:
                 self._seen[verdict.path] = proof.seen
-            if question.entry.action in (Action.MISSING, Action.EXTRA):
-                continue
-            counts = self.counts
-            if verdict.failure is None:
-                counts = replace(
-                    counts,
-                    verified_count=counts.verified_count + 1,
-                    verified_bytes=counts.verified_bytes + verdict.size_bytes,
-                )
-            else:
-                counts = replace(counts, failed_count=counts.failed_count + 1)
-                self.failures.add(verdict.path, verdict.failure)
-            self.counts = replace(
-                counts,
-                read_back_bytes=counts.read_back_bytes + proof.read_back_bytes,
-                retry_count=counts.retry_count + proof.retry_count,
-            )
+            if question.entry.action not in (Action.MISSING, Action.EXTRA):
+                counted.append(proof)
+                if verdict.failure is not None:
+                    self.failures.add(verdict.path, verdict.failure)
+        self.counts = self.counts.plus(_counts_of(counted))
 
     def verdicts(self, entries: tuple[PlanEntry, ...]) -> Iterator[Verdict]:
         """Yields the verdicts in the order of the plan."""
@@ -152,3 +146,14 @@ class _Tally:
     def seen(self, entries: tuple[PlanEntry, ...]) -> Iterator[Stat]:
         """Yields what was seen of the objects, in the order of the plan."""
         return (self._seen[entry.path] for entry in entries if entry.path in self._seen)
+
+
+def _counts_of(proofs: Sequence[EntryProof]) -> ProofCounts:
+    sizes = [proof.verdict.size_bytes for proof in proofs if proof.verdict.failure is None]
+    return ProofCounts(
+        verified_count=len(sizes),
+        verified_bytes=sum(sizes),
+        failed_count=len(proofs) - len(sizes),
+        read_back_bytes=sum(proof.read_back_bytes for proof in proofs),
+        retry_count=sum(proof.retry_count for proof in proofs),
+    )
