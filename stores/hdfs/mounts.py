@@ -47,12 +47,12 @@ def target_of(site: SiteConfig, table: str, path: str) -> Target:
     """
     path = path.rstrip("/")
     mounts = _mounts(site, table)
+    below = sorted(mount.path for mount in mounts if mount.path.startswith(f"{path}/"))
+    if below:  # also where the path itself is a mount: a listing of its target would not show those inside
+        raise _above_several(table, path, below)
     for mount in sorted(mounts, key=lambda mount: len(mount.path), reverse=True):
         if path == mount.path or path.startswith(f"{mount.path}/"):
             return _joined(mount, path)
-    below = sorted(mount.path for mount in mounts if mount.path.startswith(f"{path}/"))
-    if below:
-        raise _above_several(table, path, below)
     if fallback := site.get(f"{_PREFIX}{table}.{_FALLBACK}"):
         return _joined(_Mount("", fallback, f"{_PREFIX}{table}.{_FALLBACK}"), path)
     raise _outside(table, path, sorted(mount.path for mount in mounts))

@@ -28,8 +28,8 @@ def refusal(table: dict[str, str], path: str, name: str = "all") -> BlockferryEr
 @pytest.mark.parametrize(
     ("path", "target"),
     [
-        ("/data", Target("ns1", "/warehouse")),
-        ("/data/", Target("ns1", "/warehouse")),
+        ("/data/x", Target("ns1", "/warehouse/x")),
+        ("/data/x/", Target("ns1", "/warehouse/x")),
         ("/data/x/y", Target("ns1", "/warehouse/x/y")),
         ("/data/rawer", Target("ns1", "/warehouse/rawer")),
         ("/data/raw", Target("ns2", "/in")),
@@ -50,6 +50,12 @@ def test_a_folder_above_mounts_is_refused_with_their_names(path: str, below: str
     assert error.reason == "MOUNT_ABOVE_SEVERAL"
     assert below in error.message
     assert error.coordinates["path"] == path
+
+
+def test_a_mount_with_another_one_inside_is_refused() -> None:
+    error = refusal(TABLE, "/data")
+    assert error.reason == "MOUNT_ABOVE_SEVERAL"
+    assert error.coordinates["mounts"] == "/data/raw"
 
 
 def test_a_folder_above_mounts_is_refused_also_where_a_fallback_holds_the_rest() -> None:
@@ -98,8 +104,8 @@ def test_every_path_leads_to_its_longest_mount_or_is_refused(links: dict[str, in
     parts = path.split("/")
     above = ["/".join(parts[:count]) for count in range(len(parts), 1, -1)]
     mount = next((each for each in above if each in links), None)
-    if mount is not None:
+    below = any(each.startswith(path + "/") for each in links)
+    if mount is not None and not below:
         assert target_of(site(table), "t", path) == Target(f"ns{links[mount]}", "/t" + path[len(mount) :])
     else:
-        below = any(each.startswith(path + "/") for each in links)
         assert refusal(table, path, "t").reason == ("MOUNT_ABOVE_SEVERAL" if below else "NOT_FOUND")
