@@ -27,6 +27,7 @@ from stores.hdfs.wire.security_pb2 import DataEncryptionKeyProto
 PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 _LIVE = 2
 _FILE = 2  # HdfsFileStatusProto.FileType
+_SLOW_S = 30.0  # so long an impatient client waits for one NameNode when another has said that it cannot
 _NO_SUCH_METHOD = "org.apache.hadoop.ipc.RpcNoSuchMethodException"
 
 
@@ -85,7 +86,7 @@ class NameNodeClient:
     def impatient(self) -> NameNodeClient:
         """Returns a client that waits for nobody, over the same connections: for who wants to know how things are."""
         client = copy.copy(self)
-        client._patience = Patience(limit_s=0)
+        client._patience = Patience(limit_s=0, ceiling_s=_SLOW_S)
         client._outages = Outages(client._patience, self._waits.clock)
         return client
 
