@@ -53,8 +53,8 @@ def encrypted_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def other_kerberos_hdfs(other_kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
-    """One NameNode and one DataNode in BETA.TEST that demand integrity of RPC and of transfer, and know no AES."""
-    kerberos = Kerberos(other_kdc.realm, rpc=("integrity",), transfer=("integrity",), aes=False)
+    """One NameNode and one DataNode in BETA.TEST: integrity of RPC, integrity or privacy of transfer, without AES."""
+    kerberos = Kerberos(other_kdc.realm, rpc=("integrity",), transfer=("integrity", "privacy"), aes=False)
     folder = tmp_path_factory.mktemp("other-kerberos-hdfs")
     with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=Profile(kerberos=kerberos)) as cluster:
         yield cluster

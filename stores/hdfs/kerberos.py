@@ -14,14 +14,13 @@ import uuid
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
 
 from blockferry.errors import BlockferryError
 from stores.hdfs.kerberos_errors import Attempt, kerberos_error
 from stores.hdfs.libgssapi import SecurityContext
 from stores.hdfs.libkrb5 import Krb5, Krb5Error, Ticket
 
-T = TypeVar("T")
 # As Hadoop's UserGroupInformation: after so much of a ticket's life another one is fetched.
 _RENEW_AFTER = 0.8
 _RETRY_S = 60.0
@@ -36,6 +35,21 @@ class KerberosLogin:
     keytab: str = ""
     krb5_conf: str = ""
     cache: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who is logged in.
+
+    Attributes:
+        principal: `alice@REALM`.
+        end_s: when the ticket ends, in seconds since 1970 UTC by the KDC's clock.
+        kdc_ahead_s: how far the KDC's clock was before ours at the login; 0 for tickets out of a cache.
+    """
+
+    principal: str
+    end_s: float
+    kdc_ahead_s: float
 
 
 class Kerberos:
@@ -56,6 +70,11 @@ class Kerberos:
     def principal(self) -> str:
         """Who we are: `alice@REALM`. Logs in when that is not yet done."""
         return self._valid_tickets().client
+
+    def session(self) -> Session:
+        """Returns who is logged in. Logs in when that is not yet done."""
+        tickets = self._valid_tickets()
+        return Session(tickets.client, tickets.end_s, tickets.kdc_ahead_s)
 
     def context(self, service_principal: str, spnego: bool = False) -> SecurityContext:
         """Returns a new context with a service (`nn/host@REALM`), with the ticket for it fetched already."""
@@ -88,7 +107,7 @@ class Kerberos:
 
     def _valid_tickets(self) -> _Tickets:
         with self._lock:
-            now = self._clock()
+            now = self._clock() + (self._tickets.kdc_ahead_s if self._tickets else 0.0)
             if self._tickets is None or now >= self._tickets.end_s:
                 self._tickets = self._log_in()
             elif now >= self._tickets.renew_at_s:
@@ -106,13 +125,31 @@ class Kerberos:
     def _log_in(self, before: _Tickets | None = None) -> _Tickets:
         cache = f"MEMORY:blockferry-{uuid.uuid4().hex}"
         login = self.login
-        what = f"the login of {login.principal}" if login.principal else f"the login by {login.cache or 'ticket cache'}"
+        by_cache = "" if login.keytab else self._cache_name()
+        what = f"the login by the ticket cache {by_cache}" if by_cache else f"the login of {login.principal}"
         with self._explained(what, login.keytab), Krb5(login.krb5_conf) as krb5:
             if login.keytab:
-                return _Tickets(cache, krb5.log_in(login.principal, _keytab_name(login.keytab), cache), login.krb5_conf)
-            krb5.copy(login.cache, cache)
-            found = _Tickets(cache, krb5.login_ticket(cache), login.krb5_conf)
+                _check_readable(login.keytab)
+                ticket = krb5.log_in(login.principal, login.keytab, cache)
+                return _Tickets(cache, ticket, login.krb5_conf, kdc_ahead_s=ticket.start_s - self._clock())
+            found = self._copied(krb5, cache, before)
             return found if self._clock() < found.renew_at_s else self._prolonged(krb5, found, before)
+
+    def _copied(self, krb5: Krb5, cache: str, before: _Tickets | None) -> _Tickets:
+        """Returns what the ticket cache holds now; `before`, which we renew ourselves, where that is nothing valid."""
+        try:
+            krb5.copy(self.login.cache, cache)
+            return _Tickets(cache, krb5.login_ticket(cache), self.login.krb5_conf)
+        except Krb5Error:
+            if before is None:
+                raise
+            return before
+
+    def _cache_name(self) -> str:
+        if self.login.cache:
+            return self.login.cache
+        with self._explained("the name of the ticket cache"), Krb5(self.login.krb5_conf) as krb5:
+            return krb5.name_of()
 
     def _prolonged(self, krb5: Krb5, found: _Tickets, before: _Tickets | None) -> _Tickets:
         """Returns the tickets of a cache that nobody renews: what we have renewed ourselves, or renewed now."""
@@ -131,9 +168,10 @@ class Kerberos:
 class _Tickets:
     """Tickets in a memory cache of their own, which is forgotten with the object."""
 
-    def __init__(self, cache: str, ticket: Ticket, krb5_conf: str) -> None:
+    def __init__(self, cache: str, ticket: Ticket, krb5_conf: str, kdc_ahead_s: float = 0.0) -> None:
         self.cache = cache
         self.client = ticket.client
+        self.kdc_ahead_s = kdc_ahead_s
         self.end_s = float(ticket.end_s)
         self.renew_at_s = ticket.start_s + (ticket.end_s - ticket.start_s) * _RENEW_AFTER
         weakref.finalize(self, _destroy, cache, krb5_conf).atexit = False
@@ -147,8 +185,12 @@ def _destroy(cache: str, krb5_conf: str) -> None:
         pass  # the configuration is gone meanwhile; the process's memory is all that keeps it
 
 
-def _keytab_name(keytab: str) -> str:
-    return keytab if keytab.startswith("FILE:") else f"FILE:{keytab}"
+def _check_readable(keytab: str) -> None:
+    """Raises Krb5Error with an errno. Where the KDC wants proof first, libkrb5 tells only that there is none."""
+    try:
+        Path(keytab.removeprefix("FILE:")).open("rb").close()
+    except OSError as error:
+        raise Krb5Error(error.errno or 0, error.strerror or "") from error
 
 
 class _Explained:

@@ -37,6 +37,7 @@ class ClusterLogin:
     Attributes:
         uses_sasl: the next connection begins with SASL.
         is_secure: a NameNode has seen more of us than a name. Known after the first answer.
+        has_tokens: a file of delegation tokens is tried before Kerberos.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ClusterLogin:
         self._was_asked = False
         self.uses_sasl = asked_for or bool(self._tokens)
         self.is_secure = False
+        self.has_tokens = bool(self._tokens)
 
     def demanded(self) -> bool:
         """Notes that a NameNode takes nobody by name alone. Returns whether the next connection can be another one."""
@@ -77,8 +79,8 @@ class ClusterLogin:
             self.uses_sasl = True
         return True
 
-    def choose(self, host: str, port: int, offers: Sequence[Offer]) -> Choice:
-        """Returns the way to log in at a NameNode that offers these.
+    def choose(self, host: str, port: int, offers: Sequence[Offer]) -> Choice | None:
+        """Returns the way to log in at a NameNode that offers these; None: by name alone.
 
         Raises:
             BlockferryError: AUTHENTICATION_REQUIRED, PROTECTION_REFUSED, and those of `Kerberos`.
@@ -91,6 +93,8 @@ class ClusterLogin:
             return Choice(offer, DigestLogin(account, self.security.rpc_protections, server))
         if offer := by_method.get("KERBEROS"):
             return Choice(offer, self._by_kerberos(host, offer, server))
+        if "SIMPLE" in by_method:
+            return None
         known = ", ".join(by_method) or "nothing"
         raise BlockferryError(
             "AUTHENTICATION_REQUIRED",

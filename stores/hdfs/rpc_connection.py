@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from blockferry.errors import BlockferryError, Whose
 from stores.hdfs import rpc_frame, rpc_sasl
 from stores.hdfs.rpc_frame import Answer, AuthProtocol, FrameError, Status
-from stores.hdfs.rpc_sasl import Choice, Offer
+from stores.hdfs.rpc_sasl import Choice, Ending, Offer
 from stores.hdfs.sasl import Layer
 
 DEFAULT_PORT = 8020
@@ -54,8 +54,8 @@ class Login(Protocol):
         """Notes that a server takes nobody by name alone. Returns whether the next connection can be another one."""
         ...
 
-    def choose(self, host: str, port: int, offers: Sequence[Offer]) -> Choice:
-        """Returns the way to log in at a server."""
+    def choose(self, host: str, port: int, offers: Sequence[Offer]) -> Choice | None:
+        """Returns the way to log in at a server; None: by name alone."""
         ...
 
     def context_user(self, choice: Choice | None, simple_user: str) -> str:
@@ -159,13 +159,14 @@ class RpcConnection:
             try:
                 frame = steps.send(rpc_sasl.parse(answer))
             except StopIteration as end:
-                choice: Choice | None = end.value
+                ending: Ending = end.value
                 break
-        if choice is None:
+        if ending.choice is None:
             login.accept_simple(server.host, server.port)
+            self._socket.sendall(ending.last_frame)
         else:
-            self._layer = choice.mechanism.layer
-        self._send(self._context(login.context_user(choice, server.user)))
+            self._layer = ending.choice.mechanism.layer
+        self._send(self._context(login.context_user(ending.choice, server.user)))
 
     def _context(self, user: str) -> bytes:
         return rpc_frame.context(self._client_id, user, self._server.protocol)

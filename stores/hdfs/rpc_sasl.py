@@ -58,13 +58,22 @@ class Choice:
     mechanism: Mechanism
 
 
-# Picks among a server's offers. Raises what the login raises.
-Choose = Callable[[Sequence[Offer]], Choice]
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a negotiation has ended. `choice` is None where it goes on with simple authentication; `last_frame`, if
+    there is one, is to be sent and has no answer."""
+
+    choice: Choice | None
+    last_frame: bytes = b""
 
 
-def negotiation(choose: Choose) -> Generator[bytes, RpcSaslProto, Choice | None]:
-    """Yields frames to send, takes the server's answers, and returns what was chosen; None: the server knows only
-    simple authentication, and goes on with that.
+# Picks among a server's offers; None: simple authentication. Raises what the login raises.
+Choose = Callable[[Sequence[Offer]], Choice | None]
+_SIMPLE = Offer("SIMPLE", "", "", "")
+
+
+def negotiation(choose: Choose) -> Generator[bytes, RpcSaslProto, Ending]:
+    """Yields frames to send, takes the server's answers, and returns how it has ended.
 
     Raises:
         FrameError: the server's answer has no place here.
@@ -72,22 +81,22 @@ def negotiation(choose: Choose) -> Generator[bytes, RpcSaslProto, Choice | None]
         BlockferryError: what `choose` and the mechanism raise.
     """
     answer = yield _frame(RpcSaslProto(state=State.NEGOTIATE))
-    if answer.state == State.SUCCESS:
-        return None
+    if answer.state == State.SUCCESS:  # it knows nothing but simple authentication, not even tokens
+        return Ending(None)
     if answer.state != State.NEGOTIATE:
         raise FrameError(f"the server began its login with state {answer.state}")
     choice = choose([_offer(auth) for auth in answer.auths])
-    offer, mechanism = choice.offer, choice.mechanism
-    auth = RpcSaslProto.SaslAuth(
-        method=offer.method, mechanism=offer.mechanism, protocol=offer.protocol, serverId=offer.server_id
-    )
-    answer = yield _frame(RpcSaslProto(state=State.INITIATE, token=mechanism.respond(offer.challenge), auths=[auth]))
+    if choice is None:
+        return Ending(None, _frame(RpcSaslProto(state=State.INITIATE, auths=[_auth(_SIMPLE)])))
+    mechanism = choice.mechanism
+    token = mechanism.respond(choice.offer.challenge)
+    answer = yield _frame(RpcSaslProto(state=State.INITIATE, token=token, auths=[_auth(choice.offer)]))
     while answer.state == State.CHALLENGE:
         answer = yield _frame(RpcSaslProto(state=State.RESPONSE, token=mechanism.respond(answer.token)))
     if answer.state != State.SUCCESS:
         raise FrameError(f"the server ended its login with state {answer.state}")
     mechanism.finish(answer.token)
-    return choice
+    return Ending(choice)
 
 
 def wrapped(token: bytes) -> bytes:
@@ -115,6 +124,16 @@ def parse(answer: Answer) -> RpcSaslProto:
 
 def _offer(auth: RpcSaslProto.SaslAuth) -> Offer:
     return Offer(auth.method, auth.mechanism, auth.protocol, auth.serverId, auth.challenge)
+
+
+def _auth(offer: Offer) -> RpcSaslProto.SaslAuth:
+    """Returns an offer as the server has sent it, without its challenge: it compares them field by field."""
+    auth = RpcSaslProto.SaslAuth(method=offer.method, mechanism=offer.mechanism)
+    if offer.protocol:
+        auth.protocol = offer.protocol
+    if offer.server_id:
+        auth.serverId = offer.server_id
+    return auth
 
 
 def _frame(message: RpcSaslProto) -> bytes:

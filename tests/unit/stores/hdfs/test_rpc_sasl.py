@@ -12,7 +12,7 @@ from stores.hdfs.digest_login import DigestLogin
 from stores.hdfs.gssapi_login import GssapiLayer, GssapiLogin
 from stores.hdfs.libkrb5 import Krb5Error
 from stores.hdfs.rpc_frame import Answer, FrameError, Status
-from stores.hdfs.rpc_sasl import Choice, Offer, State, negotiation
+from stores.hdfs.rpc_sasl import Choice, Ending, Offer, State, negotiation
 from stores.hdfs.sasl import SaslError, choose
 from stores.hdfs.wire.rpc_pb2 import RpcRequestHeaderProto, RpcSaslProto
 from stores.location import Protection
@@ -64,7 +64,7 @@ def test_a_login_by_token(session: Session) -> None:
     assert [(auth.method, auth.mechanism, auth.challenge) for auth in begun.auths] == [("TOKEN", "DIGEST-MD5", b"")]
     with pytest.raises(StopIteration) as ended:
         steps.send(RpcSaslProto(state=State.SUCCESS, token=session.proof))
-    assert ended.value.value.mechanism is login
+    assert ended.value.value.choice.mechanism is login
     assert login.protection is session.protection
     assert (login.layer is None) == (session.protection is Protection.AUTHENTICATION)
 
@@ -165,7 +165,18 @@ def test_a_server_without_security_ends_the_negotiation_at_once() -> None:
     next(steps)
     with pytest.raises(StopIteration) as ended:
         steps.send(RpcSaslProto(state=State.SUCCESS))
-    assert ended.value.value is None
+    assert ended.value.value == Ending(None)
+
+
+def test_a_server_that_knows_tokens_and_names_is_told_that_a_name_is_enough() -> None:
+    """A cluster without security: TOKEN and SIMPLE. It sends no answer to that."""
+    steps = negotiation(lambda offers: None)
+    next(steps)
+    with pytest.raises(StopIteration) as ended:
+        steps.send(offered(SESSIONS[0]))
+    assert ended.value.value.choice is None
+    told = sent(ended.value.value.last_frame)
+    assert (told.state, [auth.method for auth in told.auths]) == (State.INITIATE, ["SIMPLE"])
 
 
 @pytest.mark.parametrize("state", [State.CHALLENGE, State.WRAP, State.INITIATE, 77])
