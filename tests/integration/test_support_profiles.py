@@ -1,10 +1,13 @@
 """The kinds of HDFS in the test bed: Hadoop's own tools prove that each is what its profile says."""
 
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from stores.hdfs.source import HdfsSource
+from stores.location import HdfsLocation
 from tests.support.content import content
 from tests.support.hdfs import HdfsCluster
 from tests.support.hdfs_profile import Kerberos, Profile
@@ -153,13 +156,22 @@ def test_a_router_shows_the_nameservice_and_what_is_mounted(ha_hdfs: HdfsCluster
     assert f"{folder_name}/f" in ha_hdfs.shell("-ls", folder_name, conf=conf)
 
 
-def test_a_nameservice_in_a_realm_with_journals_starts(kdc: Kdc, tmp_path: Path) -> None:
+def test_a_nameservice_in_a_realm_with_journals_starts_and_we_follow_it(kdc: Kdc, tmp_path: Path) -> None:
     profile = Profile(kerberos=Kerberos(kdc.realm), namenodes=2, journals=3)
     with HdfsCluster.start(tmp_path, datanode_count=1, replication=1, profile=profile) as cluster:
         cluster.make([FileSpec("/f", size=10)])
-        cluster.kill("namenode")
-        cluster.fail_over("namenode2")
-        assert "/f" in cluster.shell("-ls", "/", user="alice")
+        with closing(HdfsSource(_as_alice(cluster, kdc))) as store:
+            assert store.stat("f") is not None
+            cluster.kill("namenode")
+            cluster.fail_over("namenode2")
+            assert "/f" in cluster.shell("-ls", "/", user="alice")
+            assert store.stat("f") is not None  # by another login: each NameNode has a principal of its own
+
+
+def _as_alice(cluster: HdfsCluster, kdc: Kdc) -> HdfsLocation:
+    keys = {"principal": kdc.realm.principal("alice"), "keytab": str(kdc.realm.keytab("alice"))}
+    conf = {"conf_dir": str(cluster.conf_folder), "krb5_conf": str(kdc.realm.krb5_conf)}
+    return HdfsLocation((), "/", nameservice="ns1", **keys, **conf)
 
 
 def test_a_cluster_is_of_the_version_that_it_should_be(version_hdfs: HdfsCluster, folder_name: str) -> None:
