@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
+from math import inf
 
 from stores.hdfs.addresses import Address
 from stores.hdfs.pace import Allowance, Pace
@@ -21,8 +23,6 @@ LONGEST_AVOIDED_S = 480.0
 # When that time is over one reader tries it, and the others wait so long for the outcome.
 TRIAL_S = 20.0
 
-# Limits that were worked out are kept: each read needs one, and they change seldom.
-LIMIT_COUNT = 64
 # A read is given up after so many times what is usual.
 SLOW_FACTOR = 4.0
 
@@ -76,7 +76,7 @@ class Experience:
         self._avoided: dict[Address, _Avoided] = {}
         self._pace = Pace()
         self._allowance = Allowance()
-        self._limits: dict[tuple[bool, Mark, float | None, int], Limit] = {}
+        self._limits: dict[tuple[bool, Mark, int], Limit] = {}  # they are few, and each read needs one
 
     def ranked(self, addresses: tuple[Address, ...]) -> tuple[tuple[Address, Mark], ...]:
         """Returns the addresses with what is held against each: those with nothing first, otherwise in their order.
@@ -100,28 +100,21 @@ class Experience:
                 them is not dead, a slow one when nothing is held against one: when all are slow, none is given up.
             given_up_count: how many were given up already for this range; doubles the time each.
         """
-        best = min(others) if others else Mark.DEAD
-        usual_s = None
-        if best is Mark.NONE and size_bytes is not None:
-            with self._lock:
-                usual_s = self._pace.usual_s(size_bytes)
-        key = (size_bytes is None, best, usual_s, given_up_count)
+        key = (size_bytes is None, min(others) if others else Mark.DEAD, given_up_count)
         if (limit := self._limits.get(key)) is None:
-            if len(self._limits) >= LIMIT_COUNT:
-                self._limits.clear()
             limit = self._limits[key] = self._limit(*key)
         return limit
 
-    def _limit(self, for_sums: bool, best: Mark, usual_s: float | None, given_up_count: int) -> Limit:
+    def _limit(self, for_sums: bool, best: Mark, given_up_count: int) -> Limit:
         if best is Mark.DEAD:
             return Limit(self._timeout_s, min(self._waits.last_connect_s, self._timeout_s))
         patience = 2.0**given_up_count
         silence_s = self._waits.sums_silence_s if for_sums else self._waits.silence_s
         silence_s = min(silence_s * patience, self._timeout_s)
         connect_s = min(self._waits.connect_s, self._timeout_s)
-        if usual_s is None:
+        if for_sums or best is not Mark.NONE:
             return Limit(silence_s, connect_s)
-        return Limit(silence_s, connect_s, self._slow_s(usual_s) * patience, usual_s, self._allows)
+        return Limit(silence_s, connect_s, self._waits.least_whole_s * patience, partial(self._gives_up, patience))
 
     def served(self, address: Address, size_bytes: int | None, seconds: float) -> None:
         """Notes that a DataNode has done what it was asked."""
@@ -161,11 +154,14 @@ class Experience:
 
     def _is_slow(self, size_bytes: int, seconds: float) -> bool:
         usual_s = self._pace.usual_s(size_bytes)
-        return usual_s is not None and seconds > self._slow_s(usual_s)
+        return usual_s is not None and seconds > max(SLOW_FACTOR * usual_s, self._waits.least_whole_s)
 
-    def _slow_s(self, usual_s: float) -> float:
-        return max(SLOW_FACTOR * usual_s, self._waits.least_whole_s)
-
-    def _allows(self, arrived_bytes: int, size_bytes: int) -> bool:
+    def _gives_up(self, patience: float, took_s: float, arrived_bytes: int, size_bytes: int) -> bool:
+        """See `Limit.is_slow`. What needs to its end no longer than another read takes is not given up."""
         with self._lock:
-            return self._allowance.spend(arrived_bytes)
+            usual_s = self._pace.usual_s(size_bytes)
+            if usual_s is None or took_s <= SLOW_FACTOR * usual_s * patience:
+                return False
+            left_bytes = max(size_bytes - arrived_bytes, 0)
+            needed_s = took_s * left_bytes / arrived_bytes if arrived_bytes else inf
+            return needed_s > usual_s and self._allowance.spend(arrived_bytes)

@@ -33,17 +33,15 @@ class Limit:
     Attributes:
         silence_s: nothing may come for so long.
         connect_s: for a new connection.
-        whole_s: for the whole operation; inf: as long as bytes come.
-        usual_s: an operation that needs no more than that to its end is not given up.
-        allows: is asked, with the bytes that came and the bytes wanted, before an operation that takes longer than
-            `whole_s` is given up.
+        look_s: from then on `is_slow` is asked.
+        is_slow: whether an operation is given up that has taken so many seconds, and for which so many bytes have come
+            of so many.
     """
 
     silence_s: float
     connect_s: float = inf
-    whole_s: float = inf
-    usual_s: float = 0.0
-    allows: Callable[[int, int], bool] = lambda arrived_bytes, size_bytes: True
+    look_s: float = inf
+    is_slow: Callable[[float, int, int], bool] = lambda took_s, arrived_bytes, size_bytes: False
 
 
 class Stopwatch:
@@ -63,22 +61,18 @@ class Stopwatch:
         """Notes that so many bytes have come. Raises SlowError when the operation takes too long."""
         self._arrived_bytes += count
         self._last = now = self._clock()
-        if now - self._begin > self._limit.whole_s:
-            self._look(now)
+        self._look(now)
 
     def waited(self) -> None:
         """Notes that nothing came for a while. Raises SilentError or SlowError when that is enough."""
         now = self._clock()
         if now - self._last >= self._limit.silence_s:
             raise SilentError(f"nothing came or went for {self._limit.silence_s:g} s")
-        if now - self._begin > self._limit.whole_s:
-            self._look(now)
+        self._look(now)
 
     def _look(self, now: float) -> None:
-        took_s, left_bytes = now - self._begin, max(self._size_bytes - self._arrived_bytes, 0)
-        needed_s = took_s * left_bytes / self._arrived_bytes if self._arrived_bytes else inf
-        if needed_s > self._limit.usual_s and self._limit.allows(self._arrived_bytes, self._size_bytes):
+        took_s = now - self._begin
+        if took_s > self._limit.look_s and self._limit.is_slow(took_s, self._arrived_bytes, self._size_bytes):
             raise SlowError(
-                f"only {self._arrived_bytes} of {self._size_bytes} bytes came in {took_s:.1f} s, where others need "
-                f"{self._limit.usual_s:.1f} s for all of them"
+                f"only {self._arrived_bytes} of {self._size_bytes} bytes came in {took_s:.1f} s: others are quicker"
             )

@@ -106,27 +106,38 @@ def test_a_silent_datanode_costs_seconds_while_another_one_lives(experience: Exp
 def test_the_last_replica_is_never_given_up_while_it_moves(experience: Experience, others: tuple[Mark, ...]) -> None:
     used_to(experience, MIB, 0.1)
     limit = experience.limit(MIB, others, 3)
-    assert (limit.silence_s, limit.whole_s) == (60.0, float("inf"))
+    assert (limit.silence_s, limit.look_s) == (60.0, float("inf"))
 
 
 def test_when_all_are_slow_none_is_given_up(experience: Experience) -> None:
     used_to(experience, MIB, 0.1)
-    assert experience.limit(MIB, (Mark.SLOW, Mark.SLOW), 0).whole_s == float("inf")
+    assert experience.limit(MIB, (Mark.SLOW, Mark.SLOW), 0).look_s == float("inf")
 
 
 def test_slow_is_a_multiple_of_what_is_usual_and_never_little(experience: Experience) -> None:
-    assert experience.limit(MIB, (Mark.NONE,), 0).whole_s == float("inf")
+    first, second = (experience.limit(MIB, (Mark.NONE,), count) for count in (0, 1))
+    assert (first.look_s, second.look_s) == (Waits().least_whole_s, 2 * Waits().least_whole_s)
+    assert not first.is_slow(1e9, 0, MIB)  # nothing is known yet
     used_to(experience, MIB, 2.0)
-    assert experience.limit(MIB, (Mark.NONE,), 0).whole_s == SLOW_FACTOR * 2.0
-    assert experience.limit(MIB, (Mark.NONE,), 2).whole_s == 4 * SLOW_FACTOR * 2.0
-    used_to(experience, 1000, 0.001)
-    assert experience.limit(1000, (Mark.NONE,), 0).whole_s == Waits().least_whole_s
+    assert not first.is_slow(SLOW_FACTOR * 2.0, 1000, MIB)
+    assert first.is_slow(SLOW_FACTOR * 2.0 + 0.1, 1000, MIB)
+    assert not second.is_slow(SLOW_FACTOR * 2.0 + 0.1, 1000, MIB)
+    assert second.is_slow(2 * SLOW_FACTOR * 2.0 + 0.1, 1000, MIB)
+
+
+def test_what_is_nearly_done_is_not_given_up(experience: Experience) -> None:
+    used_to(experience, MIB, 1.0)
+    is_slow = experience.limit(MIB, (Mark.NONE,), 0).is_slow
+    assert not is_slow(10.0, MIB - MIB // 12, MIB)
+    assert is_slow(10.0, MIB // 2, MIB)
+    assert is_slow(10.0, 0, MIB)
+    assert not is_slow(10.0, MIB + 1000, MIB)
 
 
 def test_sums_have_no_pace_and_more_silence(experience: Experience) -> None:
     used_to(experience, 0, 0.001)
     limit = experience.limit(None, (Mark.NONE,), 0)
-    assert (limit.silence_s, limit.whole_s) == (20.0, float("inf"))
+    assert (limit.silence_s, limit.look_s) == (20.0, float("inf"))
 
 
 def test_short_time_limits_are_kept(clock: Clock) -> None:
@@ -136,11 +147,11 @@ def test_short_time_limits_are_kept(clock: Clock) -> None:
 
 def test_little_may_be_read_in_vain(experience: Experience) -> None:
     used_to(experience, MIB, 0.1)
-    allows = experience.limit(MIB, (Mark.NONE,), 0).allows
+    is_slow = experience.limit(64 * MIB, (Mark.NONE,), 0).is_slow
     given_up = 0
-    while allows(MIB - 1, MIB):
+    while is_slow(1e6, MIB, 64 * MIB):
         given_up += 1
-    assert given_up * 2 * MIB <= FIRST_ALLOWANCE_BYTES + 2 * MIB
+    assert 0 < given_up * 2 * MIB <= FIRST_ALLOWANCE_BYTES + 2 * MIB
 
 
 @given(st.permutations([A, B, C]), st.lists(st.tuples(st.sampled_from([A, B, C]), st.sampled_from(Mark)), max_size=9))
