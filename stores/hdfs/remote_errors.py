@@ -132,6 +132,9 @@ _MARKS = (
     ("is not allowed to impersonate", _NOT_FOR_OTHERS),
     ("Clock skew too great", _SKEW),
     ("GSS initiate failed", _LOGIN_REFUSED),
+    # A router, in whatever exception it wraps it.
+    ("No namenode available to invoke", _NO_SUBCLUSTER),
+    ("No namenodes available under nameservice", _NO_SUBCLUSTER),
 )
 
 

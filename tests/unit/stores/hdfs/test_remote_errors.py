@@ -30,6 +30,8 @@ ACCESS = "org.apache.hadoop.security.AccessControlException"
         ("org.apache.hadoop.ipc.RPC$VersionMismatch", "?", "NAMENODE_INCOMPATIBLE", Whose.CALLER, False),
         ("java.net.ConnectException", "No namenode available to invoke", "NAMENODE_UNAVAILABLE", Whose.SOURCE,
          True),
+        ("org.apache.hadoop.ipc.RetriableException", "x.NoNamenodesAvailableException: No namenodes available under "
+         "nameservice ns1", "NAMENODE_UNAVAILABLE", Whose.SOURCE, True),
         ("org.apache.hadoop.hdfs.server.federation.router.NoLocationException", "Cannot find locations for /x",
          "NOT_FOUND", Whose.CALLER, False),
         ("com.example.Odd", "what", "NAMENODE_ERROR", Whose.SOURCE, False),
