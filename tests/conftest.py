@@ -68,10 +68,15 @@ def _make_zones(cluster: HdfsCluster) -> HdfsCluster:
 
 @pytest.fixture(scope="session")
 def kms_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
-    """One DataNode, two KMS without Kerberos, encryption zones /zone128 and /zone256; bob may decrypt nothing."""
+    """Three DataNodes, two KMS without Kerberos, encryption zones /zone128 and /zone256; bob may decrypt nothing.
+
+    Files below /zone256/xor are XOR-2-1-1024k as well; all others have one replica.
+    """
     folder = tmp_path_factory.mktemp("kms-hdfs")
-    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=Profile(kms=2)) as cluster:
-        yield _make_zones(cluster)
+    profile = Profile(kms=2, erasure_policies=("XOR-2-1-1024k",))
+    with HdfsCluster.start(folder, datanode_count=3, replication=1, profile=profile) as cluster:
+        _make_zones(cluster).make_erasure_folder("/zone256/xor", "XOR-2-1-1024k")
+        yield cluster
 
 
 @pytest.fixture(scope="session")

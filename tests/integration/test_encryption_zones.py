@@ -166,6 +166,22 @@ def test_raw_paths_are_refused(kms_hdfs: HdfsCluster, root: str) -> None:
     assert error.value.reason == "CIPHERTEXT_REFUSED"
 
 
+def test_an_erasure_coded_file_of_a_zone(kms_hdfs: HdfsCluster, folder_name: str) -> None:
+    """Its ciphertext is striped: stripes are put together first, then decrypted."""
+    root, size = f"/zone256/xor{folder_name}", 5 * MIB + 333
+    kms_hdfs.make([FileSpec(f"{root}/f", size, 1)])
+    expected = content(1, size)
+    with closing(HdfsSource(location(kms_hdfs, root))) as store:
+        file = files_of(store)["f"]
+        assert file.condition is Condition.ENCRYPTED
+        assert store._layouts.layout(file).erasure_coding is not None
+        for begin, end in ((0, size), (1, 18), (MIB - 3, MIB + 9), (2 * MIB + 1, 5 * MIB + 7), (size - 1, size)):
+            found, data = read(store, file, begin, end - begin, None)
+            assert data == expected[begin:end]
+            assert found.checksum == checksum_of(CRC32C, data)
+            assert found.proven
+
+
 def test_a_file_that_is_written_is_read_up_to_its_known_length(kms_hdfs: HdfsCluster, folder_name: str) -> None:
     size = MIB + 5_001
     held = kms_hdfs.hold_open(f"/zone256{folder_name}/open", size, 7)
