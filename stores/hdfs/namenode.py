@@ -17,7 +17,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.hdfs.active import ActiveSearch, Outages, Waits, found
 from stores.hdfs.inability import can_pass, is_about_call, unable
 from stores.hdfs.patience import Patience
-from stores.hdfs.rpc import Login, RpcPool, server_of
+from stores.hdfs.rpc import CONNECT_S, Login, RpcPool, server_of
 from stores.hdfs.tokens import Token, token_of
 from stores.hdfs.wire import listing_pb2, namenode_pb2, security_pb2
 from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
@@ -44,6 +44,7 @@ class NameNodeClient:
         patience: Patience | None = None,
         waits: Waits | None = None,
         login: Login | None = None,
+        connect_s: float = CONNECT_S,
     ) -> None:
         """Opens nothing yet.
 
@@ -55,13 +56,15 @@ class NameNodeClient:
                 answered is not waited for: its address is likely to be wrong.
             waits: how to wait; by default until `close`.
             login: how connections log in; None: by `user` alone.
+            connect_s: for each connection.
         """
         if not namenodes:
             raise BlockferryError(
                 "INVALID_NAMENODE", "An HDFS location needs at least one NameNode (host:port).", whose=Whose.CALLER
             )
         self._pools = tuple(
-            RpcPool(server_of(address, PROTOCOL, user), timeout_s, connection_count, login) for address in namenodes
+            RpcPool(server_of(address, PROTOCOL, user), timeout_s, connection_count, login, connect_s)
+            for address in namenodes
         )
         self._closed = threading.Event()
         self._waits = waits or Waits(time.monotonic, self._closed.wait)

@@ -13,11 +13,19 @@ from google.protobuf.message import Message
 from blockferry.errors import BlockferryError, Whose
 from stores.hdfs import rpc_frame
 from stores.hdfs.remote_errors import asks_for_login, is_about_login, remote_error
-from stores.hdfs.rpc_connection import Login, RefusedLoginError, RpcConnection, Server, server_of
+from stores.hdfs.rpc_connection import (
+    CONNECT_S,
+    ConnectTimeoutError,
+    Login,
+    RefusedLoginError,
+    RpcConnection,
+    Server,
+    server_of,
+)
 from stores.hdfs.rpc_frame import Answer, FrameError, Status
 from stores.hdfs.sasl import SaslError
 
-__all__ = ["Login", "RpcPool", "Server", "server_of"]
+__all__ = ["CONNECT_S", "Login", "RpcPool", "Server", "server_of"]
 
 
 class RpcPool:
@@ -25,10 +33,16 @@ class RpcPool:
     one whose idle connection was broken is made again, once, over a new one."""
 
     def __init__(
-        self, server: Server, timeout_s: float = 60.0, connection_count: int = 8, login: Login | None = None
+        self,
+        server: Server,
+        timeout_s: float = 60.0,
+        connection_count: int = 8,
+        login: Login | None = None,
+        connect_s: float = CONNECT_S,
     ) -> None:
         """Opens nothing yet. Without `login` the server is believed who we are."""
         self.server = server
+        self._connect_s = connect_s
         self._login = login
         self._timeout_s = timeout_s
         self._slots = threading.BoundedSemaphore(connection_count)
@@ -78,7 +92,10 @@ class RpcPool:
                 raise
             except OSError:
                 pass  # NameNodes close connections that were idle for a while
-        return self._call_over(RpcConnection(self.server, self._timeout_s, self._login), method, request)
+        return self._call_over(self._connected(), method, request)
+
+    def _connected(self) -> RpcConnection:
+        return RpcConnection(self.server, self._timeout_s, self._login, self._connect_s)
 
     def _call_over(self, connection: RpcConnection, method: str, request: Message) -> Answer:
         try:
@@ -113,6 +130,9 @@ def _unreachable(
             said, cure = f"has a host name that cannot be resolved ({cause.strerror})", "Check the name."
         case ConnectionRefusedError():
             said, cure = "refuses the connection", "Check host and port, and that the NameNode is running."
+        case ConnectTimeoutError():
+            said = f"did not take the connection within {cause.limit_s:g} s"
+            cure = "Check host and port, and that no firewall between drops it."
         case TimeoutError():
             said, cure = f"did not answer within {timeout_s:g} s", "Check the network and the NameNode's load."
         case _:

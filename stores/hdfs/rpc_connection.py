@@ -26,7 +26,7 @@ from stores.hdfs.rpc_sasl import Choice, Ending, Offer
 from stores.hdfs.sasl import Layer
 
 DEFAULT_PORT = 8020
-_CONNECT_TIMEOUT_S = 20.0
+CONNECT_S = 20.0  # ipc.client.connect.timeout
 _CALL_IDS = 1 << 31
 
 
@@ -98,11 +98,21 @@ def server_of(address: str, protocol: str, user: str) -> Server:
     return Server(host.strip("[]"), int(port), protocol, user)
 
 
+class ConnectTimeoutError(TimeoutError):
+    """Nobody took or refused the connection in time. `limit_s`: which time."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"no connection within {limit_s:g} s")
+        self.limit_s = limit_s
+
+
 class RpcConnection:
     """One connection, for one thread at a time. Broken after any OSError or FrameError: close it."""
 
-    def __init__(self, server: Server, timeout_s: float, login: Login | None = None) -> None:
-        """Connects and logs in; without `login` by name alone.
+    def __init__(
+        self, server: Server, timeout_s: float, login: Login | None = None, connect_s: float = CONNECT_S
+    ) -> None:
+        """Connects within `connect_s` and logs in; without `login` by name alone.
 
         Raises:
             OSError, FrameError, SaslError: the connection broke, or the server spoke nonsense.
@@ -114,7 +124,7 @@ class RpcConnection:
         self._call_ids = itertools.cycle(range(_CALL_IDS))
         self._layer: Layer | None = None
         self._unwrapped = bytearray()
-        self._socket = socket.create_connection((server.host, server.port), min(timeout_s, _CONNECT_TIMEOUT_S))
+        self._socket = _connected(server, min(timeout_s, connect_s))
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -208,3 +218,10 @@ class RpcConnection:
                 raise ConnectionResetError("the server closed the connection")
             view = view[count:]
         return buffer
+
+
+def _connected(server: Server, limit_s: float) -> socket.socket:
+    try:
+        return socket.create_connection((server.host, server.port), limit_s)
+    except TimeoutError as error:
+        raise ConnectTimeoutError(limit_s) from error

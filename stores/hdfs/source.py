@@ -62,6 +62,7 @@ class HdfsSource:
             timeout_s or limits.call_s,
             patience=limits.patience,
             login=self._login,
+            connect_s=limits.connect_s,
         )
         datanode_s = timeout_s or limits.datanode_s
         self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s, protect=self._transfer_login().protect)

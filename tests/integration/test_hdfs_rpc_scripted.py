@@ -1,5 +1,7 @@
 """NameNodes that a healthy cluster does not show: Kerberos only, standby, hung, garbled. Real sockets, scripted."""
 
+import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -90,6 +92,20 @@ def test_a_namenode_that_hangs_is_given_up_at_the_deadline() -> None:
     assert (error.reason, error.retryable) == ("NAMENODE_UNAVAILABLE", True)
     assert "0.3 s" in error.message
     assert error.coordinates["host"] == servers[0].address
+
+
+def test_a_host_that_drops_connections_is_told_with_the_time_that_it_had() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(4):  # more than the kernel keeps for who never accepts
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        address = f"127.0.0.1:{full.getsockname()[1]}"
+        with closing(NameNodeClient((address,), "alice", timeout_s=30, connect_s=0.3)) as client:
+            error = refusal(client)
+    assert (error.reason, error.retryable) == ("NAMENODE_UNAVAILABLE", True)
+    assert "did not take the connection within 0.3 s" in error.message
+    assert "firewall" in error.message
 
 
 def test_a_connection_that_breaks_between_calls_is_replaced() -> None:
