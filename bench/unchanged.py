@@ -29,11 +29,12 @@ from ledger.sightings_files import SightingsWriter, read
 from scanner.facts import Scanned, ScanPurpose
 from scanner.scan import ScanOrder, run
 from service.jobs import TransferOptions
-from stores.base import Attributes, Stat
+from stores.base import Attributes, Stat, Stretch
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
+from stores.hdfs.entries import listed_of, stretch_of
 from stores.hdfs.lookahead import PagesAhead
-from stores.hdfs.tree import walk
+from stores.hdfs.tree import runs, walk
 from stores.location import S3Location
 from stores.s3 import S3Store
 
@@ -51,9 +52,17 @@ class NameNodePages(SyntheticEnd):
 
     def list_tree(self, after: str = "") -> Iterator[Stat]:
         """Parses the pages anew each time."""
-        pages = PagesAhead(self.fetch, lambda folder: folder)
+        pages: PagesAhead[Stat] = PagesAhead(self.fetch, lambda folder: folder)
         try:
             yield from walk(pages, after)
+        finally:
+            pages.close()
+
+    def list_stretches(self, after: str) -> Iterator[Stretch]:
+        """Likewise."""
+        pages = PagesAhead(self.fetch, lambda folder: folder, listed_of)
+        try:
+            yield from map(stretch_of, runs(pages, after))
         finally:
             pages.close()
 

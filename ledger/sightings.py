@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import pyarrow as pa
 
-from stores.base import Attributes, Stat
+from stores.base import Attributes, SinkRow, SourceRow, Stat, sink_row
 
+Cell = TypeVar("Cell")
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _FIELDS: dict[str, pa.DataType] = {
     "path": pa.string(),
@@ -60,41 +61,54 @@ def sightings_table(stats: Iterable[Stat]) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class Sightings:
-    """Sightings by path, at most one of each, as columns: 0.3 us a row, where a row of objects would cost 4."""
+    """Sightings by path, at most one of each. 0.5 us a row, where a row of objects would cost 4.
+
+    Attributes:
+        table: all of it.
+        paths: of the rows.
+        sources: what stands at a source that has not changed since, as `stores.base.source_row`.
+        sinks: how an object that has not changed since is listed, as `stores.base.sink_row`.
+        sizes: bytes of the objects.
+    """
 
     table: pa.Table
     paths: list[str]
-    etags: list[str]
-    modified_s: list[int]
+    sources: list[SourceRow]
+    sinks: list[SinkRow]
     sizes: list[int]
-    owners: list[str]
-    groups: list[str]
-    permissions: list[int]
-    mtimes_ms: list[int]
 
     def attributes_of(self, row: int, found: Stat) -> Attributes | None:
         """Returns the attributes of a listed object; None when the row is about another one, or an older state."""
-        known = (self.paths[row], self.etags[row], self.modified_s[row], self.sizes[row])
-        if known != (found.path, found.version, found.mtime_ms // 1000, found.size_bytes):
+        if self.sinks[row] != sink_row(found):
             return None
+        _, _, mtime_ms, owner, group, permissions = self.sources[row]
         atime_ms = cast(int, self.table.column("atime_ms")[row].as_py())
-        return Attributes(self.owners[row], self.groups[row], self.permissions[row], self.mtimes_ms[row], atime_ms)
+        return Attributes(owner, group, permissions, mtime_ms, atime_ms)
 
     def seen_ms(self, row: int) -> int:
         """Returns when a row was seen."""
         return cast(int, self.table.column("seen_ms")[row].as_py())
 
 
-def columns_of(table: pa.Table) -> Sightings:
-    """Returns a table of `SCHEMA`, sorted by path and without a path that comes twice, as columns."""
-    names = ("path", "etag", "modified_s", "size_bytes", "owner", "group", "permissions", "mtime_ms")
-    return Sightings(table, *(_values(table, name) for name in names))  # type: ignore[arg-type] # of eight types
+def sightings_of(table: pa.Table) -> Sightings:
+    """Returns a table of `SCHEMA`, which is sorted by path and has none twice."""
+    paths, etags = _values(table, "path", str), _values(table, "etag", str)
+    sizes = _values(table, "size_bytes", int)
+    owners, groups = _values(table, "owner", str), _values(table, "group", str)
+    permissions, mtimes_ms = _values(table, "permissions", int), _values(table, "mtime_ms", int)
+    return Sightings(
+        table,
+        paths,
+        list(zip(paths, sizes, mtimes_ms, owners, groups, permissions, strict=True)),
+        list(zip(paths, etags, _values(table, "modified_s", int), sizes, strict=True)),
+        sizes,
+    )
 
 
-def _values(table: pa.Table, name: str) -> list[object]:
-    # Over numpy: ten times as fast as to_pylist for texts.
+def _values(table: pa.Table, name: str, kind: type[Cell]) -> list[Cell]:
+    """Returns a column as Python values of `kind`; over numpy, ten times as fast as to_pylist for texts."""
     column = table.column(name).unify_dictionaries().combine_chunks()
     if isinstance(column, pa.DictionaryArray):
         words = column.dictionary.to_pylist()
         return [words[index] for index in column.indices.to_numpy().tolist()]
-    return cast("list[object]", column.to_numpy(zero_copy_only=False).tolist())
+    return cast("list[Cell]", column.to_numpy(zero_copy_only=False).tolist())

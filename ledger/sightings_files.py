@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from blockferry.errors import BlockferryError
 from ledger.folder import Folder
-from ledger.sightings import SCHEMA, Sightings, columns_of, is_sighting, sightings_table
+from ledger.sightings import SCHEMA, Sightings, is_sighting, sightings_of, sightings_table
 from stores.base import SETTLED_MS, Stat
 
 LOG = logging.getLogger("blockferry.ledger")
@@ -123,7 +123,7 @@ def read(uris: Iterable[str], after: str = "") -> Iterator[Sightings]:
         until_ms = told_until_s(names) * 1000
         streams += [_tables(folder, of_one, after, until_ms) for of_one in writers(names)]
     for table in merged(streams):
-        yield columns_of(table)
+        yield sightings_of(table)
 
 
 def merged(streams: Sequence[Iterator[pa.Table]]) -> Iterator[pa.Table]:

@@ -113,14 +113,14 @@ def run(scan: ScanOrder, stop: threading.Event, clock: Callable[[], float] = tim
     Raises:
         BlockferryError: the reason of a failed listing, or LIST_FAILED; SCAN_STOPPED.
     """
-    backoff = scan.backoff
-    source = Walk(scan.source, Side.SOURCE, scan.cursor.last_path, stop, backoff)
+    after, backoff, known = scan.cursor.last_path, scan.backoff, _known(scan)
+    source = Walk(scan.source, Side.SOURCE, after, stop, backoff, in_stretches=known is not None)
     walks = [source]
     if _lists_destination(scan):
-        walks.append(Walk(scan.sink, Side.DESTINATION, scan.cursor.last_path, stop, backoff))
+        walks.append(Walk(scan.sink, Side.DESTINATION, after, stop, backoff, in_stretches=known is not None))
     lookup = Lookup(partial(_ask, scan.sink, backoff, stop))
     try:
-        items = _items(scan, *walks)
+        items = _items(scan, known, *walks)
         yield from _Plan(scan).facts(
             lookup.complete(items) if scan.purpose is ScanPurpose.TRANSFER else items, stop, clock
         )
@@ -132,16 +132,25 @@ def run(scan: ScanOrder, stop: threading.Event, clock: Callable[[], float] = tim
             walk.close(CLOSE_S)
 
 
-def _items(scan: ScanOrder, source: Walk, found: Walk | None = None) -> Iterator[Pair | Same | None]:
-    """Yields what stands at the two ends; runs of entries that need nothing only where nothing is wanted of them."""
+def _known(scan: ScanOrder) -> Iterator[Sightings] | None:
+    """Returns what was seen before, where something was and entries that need nothing may go by unseen."""
+    skips = scan.purpose is ScanPurpose.TRANSFER and _lists_destination(scan) and not scan.list_skipped
+    if not skips or scan.options.open_files is OpenFiles.FAIL:
+        return None
+    sightings = scan.seen(scan.cursor.last_path)
+    first = next(sightings, None)
+    return chain((first,), sightings) if first is not None else None
+
+
+def _items(
+    scan: ScanOrder, known: Iterator[Sightings] | None, source: Walk, found: Walk | None = None
+) -> Iterator[Pair | Same | None]:
+    """Yields what stands at the two ends."""
     after = scan.cursor.last_path
     if found is None:
         return march(in_order(source, Side.SOURCE, after), iter(()))
-    if scan.purpose is ScanPurpose.TRANSFER and not scan.list_skipped:
-        sightings = scan.seen(after)
-        if (first := next(sightings, None)) is not None:
-            known = chain((first,), sightings)
-            return skim(source.chunks(), found.chunks(), known, after, max_object_bytes(scan.sink))
+    if known is not None:
+        return skim(source.stretches(), found.stretches(), known, after, max_object_bytes(scan.sink))
     return march(in_order(source, Side.SOURCE, after), in_order(found, Side.DESTINATION, after))
 
 

@@ -5,21 +5,26 @@ Where path, size and attributes at the source are those that were seen, and the 
 nothing needs to be asked or decided. Such entries go by in runs of up to RUN_ENTRIES, without an object for each. What
 is not just so becomes a pair as in `march`, with the attributes of the found object where they are known.
 
-Costs 1 us an entry, with the reading of the sightings. Asks no store.
+Costs 1 us an entry, with the reading of the sightings. Files that are being written count as any others here: whoever
+refuses them must not skim. Asks no store.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice, pairwise
+from operator import lt
 from typing import NamedTuple
 
 from ledger.sightings import Sightings
 from scanner.march import Pair, Side, unordered
-from stores.base import Condition, Stat
+from stores.base import SinkRow, SourceRow, Stat, Stretch
 
 RUN_ENTRIES = 256
+_NOTHING = Stretch((), (), ().__getitem__)
+_Rows = tuple[Sequence[SourceRow | SinkRow | None] | Sequence[SourceRow] | Sequence[SinkRow], int]
 
 
 class Same(NamedTuple):
@@ -41,12 +46,16 @@ class Same(NamedTuple):
 
 
 def skim(
-    sources: Iterator[list[Stat]], founds: Iterator[list[Stat]], known: Iterator[Sightings], after: str, largest: int
+    sources: Iterator[Stretch | None],
+    founds: Iterator[Stretch | None],
+    known: Iterator[Sightings],
+    after: str,
+    largest: int,
 ) -> Iterator[Pair | Same | None]:
     """Yields what `march` yields, with runs of entries that need nothing in the place of their pairs.
 
     Args:
-        sources: the source's listing in lists as it comes; an empty one stands for "nothing yet".
+        sources: the source's listing in stretches; None stands for "nothing yet".
         founds: the destination's listing, likewise.
         known: by path.
         after: every path of both listings must be greater.
@@ -60,64 +69,76 @@ def skim(
     while True:
         if not (source.filled() and found.filled()):
             yield None
-            continue
-        one, other = source.first(), found.first()
-        if one is None and other is None:
+        elif run := _run(source, found, seen, largest):
+            yield run
+        elif source.path is None and found.path is None:
             return
-        if one is not None and other is not None and one.path == other.path:
-            if run := _run(source, found, seen, largest):
-                yield run
-            else:
-                yield Pair(source.take(), seen.completed(found.take()))
-        elif other is None or (one is not None and one.path < other.path):
+        elif source.path == found.path:
+            yield Pair(source.take(), seen.completed(found.take()))
+        elif found.path is None or (source.path is not None and source.path < found.path):
             yield Pair(source.take(), None)
         else:
             yield Pair(None, found.take())
 
 
 class _Line:
-    """One listing, of which the first entries can be looked at."""
+    """One listing, of which the next entries can be looked at.
 
-    __slots__ = ("_after", "_chunks", "_ended", "_side", "place", "stats")
+    Attributes:
+        path: of the next one; None at the end.
+        stretch: where that is, at index `place`.
+    """
 
-    def __init__(self, chunks: Iterator[list[Stat]], side: Side, after: str) -> None:
-        self._chunks = chunks
+    __slots__ = ("_after", "_ended", "_side", "_stretches", "path", "place", "stretch")
+
+    def __init__(self, stretches: Iterator[Stretch | None], side: Side, after: str) -> None:
+        self._stretches = stretches
         self._side = side
         self._after = after
         self._ended = False
-        self.stats: list[Stat] = []
+        self.path: str | None = None
+        self.stretch = _NOTHING
         self.place = 0
 
     def filled(self) -> bool:
         """Returns whether it is known what comes next. Waits a moment for it."""
-        if self.place < len(self.stats) or self._ended:
+        if self.path is not None or self._ended:
             return True
-        stats = next(self._chunks, None)
-        self._ended = stats is None
-        self.stats, self.place = stats or [], 0
-        self._check_order()
-        return self._ended or bool(stats)
+        stretch = next(self._stretches, _NOTHING)
+        if stretch is None:
+            return False
+        self._ended = stretch is _NOTHING
+        self.stretch = stretch
+        self._check_order(stretch.paths)
+        self._go_to(0)
+        return True
 
-    def first(self) -> Stat | None:
-        """Returns the next entry; None at the end."""
-        return self.stats[self.place] if self.place < len(self.stats) else None
+    def skip(self, count: int) -> None:
+        """Goes on by so many entries of the stretch."""
+        self._go_to(self.place + count)
 
     def take(self) -> Stat:
         """Returns the next entry, and goes on."""
-        self.place += 1
-        return self.stats[self.place - 1]
+        stat = self.stretch.stat_at(self.place)
+        self._go_to(self.place + 1)
+        return stat
 
-    def _check_order(self) -> None:
-        last = self._after
-        for stat in self.stats:
-            if stat.path <= last:
-                raise unordered(self._side, last, stat.path)
-            last = stat.path
-        self._after = last
+    def _go_to(self, place: int) -> None:
+        self.place = place
+        self.path = self.stretch.paths[place] if place < len(self.stretch.paths) else None
+
+    def _check_order(self, paths: Sequence[str]) -> None:
+        if not paths:
+            return
+        if paths[0] > self._after and all(map(lt, paths, islice(paths, 1, None))):
+            self._after = paths[-1]
+            return
+        last, path = next((last, path) for last, path in pairwise((self._after, *paths)) if path <= last)
+        raise unordered(self._side, last, path)
 
 
 class _Seen:
-    """The sightings around the path at which a scan is."""
+    """The sightings around the path at which a scan is. `row` is an index in `sightings`."""
 
     __slots__ = ("_tables", "row", "sightings")
 
@@ -146,46 +167,35 @@ class _Seen:
 
 def _run(source: _Line, found: _Line, seen: _Seen, largest: int) -> Same | None:
     """Takes the next entries of both listings as far as they need nothing; None when that is not one."""
-    path = source.stats[source.place].path
-    known = seen.at(path)
-    if known is None:
+    if source.path is None or source.path != found.path or (known := seen.at(source.path)) is None:
         return None
-    begin, end, size_bytes = seen.row, seen.row + RUN_ENTRIES, 0
-    count = 0
-    # All in one expression and columns side by side: this is what a run costs where nothing has changed.
-    for one, other, its_path, etag, modified_s, size, owner, group, permissions, mtime_ms in zip(
-        source.stats[source.place : source.place + RUN_ENTRIES],
-        found.stats[found.place : found.place + RUN_ENTRIES],
-        known.paths[begin:end],
-        known.etags[begin:end],
-        known.modified_s[begin:end],
-        known.sizes[begin:end],
-        known.owners[begin:end],
-        known.groups[begin:end],
-        known.permissions[begin:end],
-        known.mtimes_ms[begin:end],
-        strict=False,
-    ):
-        wanted = one.attributes
-        if not (
-            one.path == other.path == its_path
-            and other.version == etag
-            and other.mtime_ms // 1000 == modified_s
-            and one.size_bytes == other.size_bytes == size <= largest
-            and one.kind is other.kind
-            and one.condition is Condition.PLAIN
-            and wanted is not None
-            and wanted.mtime_ms == mtime_ms
-            and wanted.owner == owner
-            and wanted.group == group
-            and wanted.permissions == permissions
-        ):
-            break
-        path = its_path
-        size_bytes += size
-        count += 1
-    if not count:
+    begin = seen.row
+    # Lists of tuples are compared without a step of Python for each.
+    count = _common(
+        (source.stretch.rows, source.place),
+        (found.stretch.rows, found.place),
+        (known.sources, begin),
+        (known.sinks, begin),
+    )
+    if count == 0 or max(known.sizes[begin : begin + count]) > largest:
         return None
-    source.place += count
-    found.place += count
-    return Same(count, size_bytes, path, known, begin, begin + count)
+    source.skip(count)
+    found.skip(count)
+    end = begin + count
+    seen.row = end - 1
+    return Same(count, sum(known.sizes[begin:end]), known.paths[end - 1], known, begin, end)
+
+
+def _common(source: _Rows, found: _Rows, sources: _Rows, sinks: _Rows) -> int:
+    """Returns for how many rows what is listed is what was seen. Each argument is some rows and where to begin."""
+    count = min(RUN_ENTRIES, *(len(rows) - place for rows, place in (source, found, sources, sinks)))
+    ours, theirs, known_ours, known_theirs = (
+        rows[place : place + count] for rows, place in (source, found, sources, sinks)
+    )
+    if ours == known_ours and theirs == known_theirs:
+        return count
+    same = (
+        one == other and two == four
+        for one, other, two, four in zip(ours, known_ours, theirs, known_theirs, strict=True)
+    )
+    return next((place for place, equal in enumerate(same) if not equal), count)

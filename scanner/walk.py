@@ -19,7 +19,7 @@ from blockferry.errors import BlockferryError, Whose
 from scanner.belt import Belt
 from scanner.march import Side
 from service.backoff import Backoff
-from stores.base import Lister, Stat
+from stores.base import Lister, QuickLister, Stat, Stretch, sink_row, source_row
 
 LOG = logging.getLogger("blockferry.scanner")
 _RETRIES = metrics.get_meter("blockferry.scanner").create_counter(
@@ -55,16 +55,25 @@ SPECIFIC = frozenset(
 
 
 class Walk:
-    """Lists one store. The thread begins at once; `close` ends it."""
+    """Lists one store, to be taken either as stats or in stretches. The thread begins at once; `close` ends it."""
 
-    def __init__(self, lister: Lister, side: Side, after: str, stop: threading.Event, backoff: Backoff) -> None:
+    def __init__(
+        self,
+        lister: Lister,
+        side: Side,
+        after: str,
+        stop: threading.Event,
+        backoff: Backoff,
+        in_stretches: bool = False,
+    ) -> None:
         self._lister = lister
         self._side = side
         self._last = after
         self._stop = stop
         self._backoff = backoff
-        self._belt = Belt()
+        self._belt: Belt[Stat | Stretch] = Belt()
         self._error: Exception | None = None
+        self._quick = lister if in_stretches and isinstance(lister, QuickLister) else None
         run = partial(contextvars.copy_context().run, self._run)  # log lines and spans belong to the caller's span
         self._thread = threading.Thread(target=run, name=f"walk {side}", daemon=True)
         self._thread.start()
@@ -75,21 +84,32 @@ class Walk:
         Raises:
             BlockferryError: the listing's, with the side in it; SCAN_STOPPED when `stop` was set.
         """
-        for stats in self.chunks():
-            yield from stats
-            if not stats:
+        for items in self._taken():
+            yield from items  # type: ignore[misc] # stats, when it was not asked for stretches
+            if not items:
                 yield None
 
-    def chunks(self) -> Iterator[list[Stat]]:
-        """Yields the listing in lists as it comes, an empty one each time that there was nothing for `IDLE_S`.
+    def stretches(self) -> Iterator[Stretch | None]:
+        """Yields the listing in stretches, and `None` likewise.
 
         Raises:
             BlockferryError: as `__iter__`.
         """
-        while (stats := self._belt.take(IDLE_S)) is not None:
+        row_of = source_row if self._side is Side.SOURCE else sink_row
+        for items in self._taken():
+            if not items:
+                yield None
+            stats = [item for item in items if isinstance(item, Stat)]
+            if stats:
+                yield Stretch([stat.path for stat in stats], [row_of(stat) for stat in stats], stats.__getitem__)
+            else:
+                yield from items  # type: ignore[misc] # stretches
+
+    def _taken(self) -> Iterator[list[Stat | Stretch]]:
+        while (items := self._belt.take(IDLE_S)) is not None:
             if self._stop.is_set():
                 raise stopped()
-            yield stats
+            yield items
         if self._stop.is_set():
             raise stopped()
         if self._error is not None:
@@ -129,11 +149,19 @@ class Walk:
                     return
 
     def _list(self) -> None:
+        if self._quick is not None:
+            return self._list_stretches(self._quick)
         put = self._belt.put
         for stat in self._lister.list_tree(self._last):
-            if not put(stat):
+            if not put(stat, 1, len(stat.layout)):
                 return
             self._last = stat.path
+
+    def _list_stretches(self, lister: QuickLister) -> None:
+        for stretch in lister.list_stretches(self._last):
+            if not self._belt.put(stretch, len(stretch.paths), 0):
+                return
+            self._last = stretch.paths[-1]
 
 
 def list_failed(error: BlockferryError, side: Side) -> BlockferryError:

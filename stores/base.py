@@ -11,10 +11,10 @@ A store object may be used by several threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stores.checksum import Algorithm, Checksum
 from stores.parcel import rebuilt_by_fields
@@ -50,7 +50,6 @@ class Condition(StrEnum):
     def is_encrypted(self) -> bool:
         """Whether the file's blocks hold ciphertext."""
         return self is Condition.ENCRYPTED or self is Condition.OPEN_ENCRYPTED
-
 
 
 @rebuilt_by_fields
@@ -102,6 +101,51 @@ class Stat:
     def settled(self) -> bool:
         """Whether any change after this was seen shows another LastModified, which counts whole seconds."""
         return self.seen_ms - self.mtime_ms // 1000 * 1000 >= SETTLED_MS
+
+
+SourceRow = tuple[str, int, int, str, str, int]
+"""Path, size, modification time in ms, owner, group, permissions."""
+SinkRow = tuple[str, str, int, int]
+"""Path, version, LastModified in whole seconds, size."""
+
+
+def source_row(stat: Stat) -> SourceRow | None:
+    """Returns what a comparison looks at first; None for what is no file or folder with attributes."""
+    known = stat.attributes
+    if known is None or stat.kind is Kind.SYMLINK:
+        return None
+    return stat.path, stat.size_bytes, known.mtime_ms, known.owner, known.group, known.permissions
+
+
+def sink_row(stat: Stat) -> SinkRow:
+    """Returns what a comparison looks at first."""
+    return stat.path, stat.version, stat.mtime_ms // 1000, stat.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Entries that follow each other in a listing: of each what a comparison looks at first, and all of it on demand.
+    A tenth of the cost where nothing has changed.
+
+    Attributes:
+        paths: of all.
+        rows: as `source_row` or `sink_row`.
+        stat_at: returns the stat of one, by its index.
+    """
+
+    paths: Sequence[str]
+    rows: Sequence[SourceRow | SinkRow | None]
+    stat_at: Callable[[int], Stat]
+
+
+@runtime_checkable
+class QuickLister(Protocol):
+    """A lister that can give stretches. Optional: any other's are made of its stats."""
+
+    def list_stretches(self, after: str) -> Iterator[Stretch]:
+        """Yields what `Lister.list_tree` yields, in stretches that are not empty. A source may take files for closed
+        that are open, as long as nobody asks for their stats."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from blockferry.errors import BlockferryError, Whose
-from stores.base import Attributes, Check, ClaimProbe, Kind, Part, SinkFeatures, Stat, Stored, Upload
+from stores.base import Attributes, Check, ClaimProbe, Kind, Part, SinkFeatures, Stat, Stored, Stretch, Upload
 from stores.checksum import Algorithm, Checksum, empty
 from stores.claim_probe import probe_claims
 from stores.key_probe import keeps_backslash
@@ -60,6 +60,10 @@ class S3Store:
     def list_tree(self, after: str = "") -> Iterator[Stat]:
         """See `stores.base.Lister.list_tree`. `mtime_ms` is LastModified, `version` the ETag."""
         return self._parts()[2].entries(after)
+
+    def list_stretches(self, after: str) -> Iterator[Stretch]:
+        """See `stores.base.QuickLister.list_stretches`."""
+        return self._parts()[2].stretches(after)
 
     def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
         """See `stores.base.Lister.list_folder`."""

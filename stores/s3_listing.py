@@ -12,16 +12,18 @@ one folder's subfolders for each level.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import islice
 
 from blockferry.errors import BlockferryError
-from stores.base import Stat
+from stores.base import Stat, Stretch
 from stores.s3_errors import ObjectPlace
-from stores.s3_pages import PageRequest, PageSource
+from stores.s3_pages import PageRequest, PageSource, stretch_of
 from stores.s3_walk import walk
 
+_STRETCH_ENTRIES = 256  # of a walk, whose pages are of any size
 _HIGHEST = "\U0010fffd"  # U+10FFFF and U+10FFFE are no characters
 
 
@@ -47,7 +49,26 @@ class Listing:
         request: PageRequest | None = PageRequest(folder, after, delimiter="/")
         while request is not None:
             page, request = self._pages.fetch(request)
-            yield page.entries
+            yield tuple(page.entries)
+
+    def stretches(self, after: str) -> Iterator[Stretch]:
+        """Yields the same as `entries` in stretches, without looking at their order."""
+        if after and self._walks is None:
+            self._learn_before(after)
+        last = after
+        if not self._walks:
+            with closing(self._flat_pages(after)) as pages:
+                for stretch in map(stretch_of, pages):
+                    inside = next((path for path in stretch.paths if "/" in path), "") if self._walks is None else ""
+                    if inside and self._learn(inside):
+                        break
+                    last = stretch.paths[-1]
+                    yield stretch
+                else:
+                    return
+        entries = walk(self._pages, last)
+        while some := tuple(islice(entries, _STRETCH_ENTRIES)):
+            yield stretch_of(some)
 
     def _ordered(self, after: str) -> Iterator[Stat]:
         """Yields the entries by the way that suits the store."""
@@ -81,15 +102,24 @@ class Listing:
         return self._walks
 
     def _flat(self, after: str) -> Generator[Stat]:
-        """Yields entries in the store's own order; one thread fetches the next page meanwhile."""
+        """Yields entries in the store's own order."""
+        with closing(self._flat_pages(after)) as pages:
+            for entries in pages:
+                yield from entries
+
+    def _flat_pages(self, after: str) -> Generator[Sequence[Stat]]:
+        """Yields entries page by page, none empty, in the store's own order; one thread fetches the next page
+        meanwhile."""
         ahead = ThreadPoolExecutor(1, "s3-listing")
         try:
             page, request = self._pages.fetch(PageRequest(start_after=after))
             while request is not None:
                 coming = ahead.submit(self._pages.fetch, request)
-                yield from page.entries
+                if page.entries:
+                    yield page.entries
                 page, request = coming.result()
-            yield from page.entries
+            if page.entries:
+                yield page.entries
         finally:
             ahead.shutdown(wait=False, cancel_futures=True)
 

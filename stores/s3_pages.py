@@ -8,15 +8,15 @@ has control characters, which other tools can have written) is it asked for agai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, overload
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
-from stores.base import Kind, Stat
+from stores.base import Kind, Stat, Stretch, sink_row
 from stores.naming import path_of
 from stores.s3_headers import seen_ms
 from stores.s3_quick_page import QuickPage, quick_page
@@ -56,7 +56,7 @@ class KeyPage:
         truncated: another page follows.
     """
 
-    entries: tuple[Stat, ...]
+    entries: Sequence[Stat]
     folders: tuple[str, ...]
     token: str
     truncated: bool
@@ -138,7 +138,9 @@ def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str, see
         raise ValueError("it has no ListBucketResult with IsTruncated")
     contents = _Contents(space, prefix, decode, seen)
     folders = tuple(contents.path(found, "Prefix") for found in root.iterfind(f"{space}CommonPrefixes"))
-    entries = contents.entries(quick) if quick else tuple(map(contents.entry, root.iterfind(f"{space}Contents")))
+    entries: Sequence[Stat] = (
+        contents.entries(quick) if quick else tuple(map(contents.entry, root.iterfind(f"{space}Contents")))
+    )
     token = root.findtext(f"{space}NextContinuationToken", "")
     return KeyPage(entries if all(entry.path for entry in entries[:1]) else entries[1:], folders, token,
                 truncated == "true")  # fmt: skip
@@ -147,6 +149,43 @@ def parse_page(body: bytes, prefix: str, decode: Callable[[str], str] = str, see
 def milliseconds_of(moment: datetime) -> int:
     """Returns the milliseconds since 1970 UTC."""
     return (moment - _EPOCH) // _MILLISECOND
+
+
+class QuickEntries(Sequence[Stat]):
+    """Objects of a page as columns; each is made a stat when it is asked for."""
+
+    def __init__(self, paths: list[str], etags: list[str], modified_ms: list[int], sizes: list[int], seen: int) -> None:
+        self._columns = paths, etags, modified_ms, sizes
+        self._seen = seen
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    @overload
+    def __getitem__(self, index: int) -> Stat: ...
+    @overload
+    def __getitem__(self, index: slice) -> QuickEntries: ...
+    def __getitem__(self, index: int | slice) -> Stat | QuickEntries:
+        paths, etags, modified_ms, sizes = self._columns
+        if isinstance(index, slice):
+            return QuickEntries(paths[index], etags[index], modified_ms[index], sizes[index], self._seen)
+        path, etag, modified = paths[index], etags[index], modified_ms[index]
+        if path[-1:] in ("/", ""):
+            return Stat(path, Kind.FOLDER, 0, modified, version=etag, seen_ms=self._seen)
+        return Stat(path, Kind.FILE, sizes[index], modified, None, etag, seen_ms=self._seen)
+
+    def stretch(self) -> Stretch:
+        """Returns all of them for a comparison."""
+        paths, etags, modified_ms, sizes = self._columns
+        modified_s = [moment // 1000 for moment in modified_ms]
+        return Stretch(paths, list(zip(paths, etags, modified_s, sizes, strict=True)), self.__getitem__)
+
+
+def stretch_of(entries: Sequence[Stat]) -> Stretch:
+    """Returns objects, however they are kept, for a comparison."""
+    if isinstance(entries, QuickEntries):
+        return entries.stretch()
+    return Stretch([entry.path for entry in entries], [sink_row(entry) for entry in entries], entries.__getitem__)
 
 
 class _Contents:
@@ -167,9 +206,15 @@ class _Contents:
         key = self._decode(found.findtext(self._space + name, ""))
         return path_of(self._prefix, key)
 
-    def entries(self, page: QuickPage) -> tuple[Stat, ...]:
-        """Returns the objects of a plain page. 2 us each."""
-        return tuple(map(self._stat, page.keys, page.etags, page.sizes, map(_milliseconds, page.modified)))
+    def entries(self, page: QuickPage) -> QuickEntries:
+        """Returns the objects of a plain page. 1 us each, and 2 us where it is asked for as a stat."""
+        keys = page.keys if self._decode is str else list(map(self._decode, page.keys))
+        if not all(page.keys):
+            raise ValueError("an entry has no key")
+        paths = [path_of(self._prefix, key) for key in keys]
+        modified_ms = list(map(_milliseconds, page.modified))
+        sizes = [0 if path[-1:] in ("/", "") else int(size) for path, size in zip(paths, page.sizes, strict=True)]
+        return QuickEntries(paths, page.etags, modified_ms, sizes, self._seen)
 
     def entry(self, found: ElementTree.Element) -> Stat:
         """Returns one object. 6 us each."""

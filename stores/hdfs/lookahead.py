@@ -8,14 +8,15 @@ network: parsing is done by the caller, so that they do not take the interpreter
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic
 
 from blockferry.errors import BlockferryError, Whose
 from stores.base import Kind
 from stores.hdfs.entries import stats_of
-from stores.hdfs.names import Page
-from stores.hdfs.wire.listing_pb2 import ListedAnswerProto
+from stores.hdfs.names import Entry, Page
+from stores.hdfs.wire.listing_pb2 import ListedAnswerProto, ListedEntryProto
 
 AHEAD_COUNT = 48
 # Or the folders of an upper level would take all places, and those that are needed sooner were fetched one by one.
@@ -24,18 +25,27 @@ THREAD_COUNT = 8
 
 # Answers the bytes of one page of a folder (relative path), after a name.
 FetchFrame = Callable[[str, bytes], bytes]
+# Makes entries of those of a page; the second is what their paths begin with.
+Parse = Callable[[Iterable[ListedEntryProto], str], list[Entry]]
 
 
-class PagesAhead:
+class PagesAhead(Generic[Entry]):
     """The `Pages` of one listing. For one thread; `close` it."""
 
-    def __init__(self, fetch: FetchFrame, shown: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        fetch: FetchFrame,
+        shown: Callable[[str], str],
+        parse: Parse[Entry] = stats_of,  # type: ignore[assignment] # a default cannot depend on Entry
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             fetch: asks the NameNode; called by several threads at once.
             shown: makes the absolute path of a folder's relative one, for errors.
+            parse: makes entries of what a page holds.
         """
+        self._parse = parse
         self._fetch = fetch
         self._shown = shown
         self._threads = ThreadPoolExecutor(THREAD_COUNT, thread_name_prefix="hdfs list")
@@ -56,7 +66,7 @@ class PagesAhead:
         self._by_parent[parent] += 1
         return True
 
-    def page(self, folder: str, start_after: bytes) -> Page:
+    def page(self, folder: str, start_after: bytes) -> Page[Entry]:
         """See `tree.Pages`. Raises BlockferryError, LIST_FAILED among them."""
         try:
             frame = self._frame(folder, start_after)
@@ -64,7 +74,7 @@ class PagesAhead:
             if error.reason == "NOT_FOUND" and folder:
                 raise _gone(self._shown(folder)) from error
             raise
-        page = page_of(frame, folder, self._shown(folder))
+        page = page_of(frame, folder, self._shown(folder), self._parse)
         if page.has_more:
             last = page.stats[-1]
             name = last.path[len(folder) : -1 if last.kind is Kind.FOLDER else None].encode()
@@ -84,7 +94,7 @@ class PagesAhead:
         return self._fetch(folder, start_after)
 
 
-def page_of(frame: bytes, folder: str, shown: str) -> Page:
+def page_of(frame: bytes, folder: str, shown: str, parse: Parse[Entry]) -> Page[Entry]:
     """Returns the entries in a GetListingResponseProto. `folder` is what their paths begin with, `shown` its absolute
     path for errors. Raises LIST_FAILED when it is no folder any more."""
     answer = ListedAnswerProto.FromString(frame)
@@ -96,7 +106,7 @@ def page_of(frame: bytes, folder: str, shown: str) -> Page:
     if (has_more and not entries) or (len(entries) == 1 and not entries[0].path):
         raise _list_failed(shown, "is no folder any more")
     try:
-        return Page(stats_of(entries, folder), has_more)
+        return Page(parse(entries, folder), has_more)
     except UnicodeDecodeError as error:
         raise _list_failed(shown, f"holds a name that is not UTF-8 ({error.object!r})") from error
 

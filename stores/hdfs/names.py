@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from stores.base import Kind, Stat
+from stores.base import Kind
 
 # Behind every name that begins with what stands before it: no name in HDFS has more bytes (a path has 8,000 at most).
 _BEYOND = b"\x7f" * 8001
@@ -19,19 +20,31 @@ _BEYOND = b"\x7f" * 8001
 _BEFORE_ASCII = b"\xff"
 
 
+class Named(Protocol):
+    """What is told of an entry at least: a `Stat`, or an entry that can become one."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Entry]):
     """Entries that follow each other in the NameNode's order. `has_more`: there are entries after these."""
 
-    stats: list[Stat]
+    stats: list[Entry]
     has_more: bool
 
 
 # Page of the folder that begins after a name (UTF-8; need not exist; empty: from the begin).
-Fetch = Callable[[bytes], Page]
+Fetch = Callable[[bytes], Page[Entry]]
 
 
-def in_name_order(folder: str, fetch: Fetch) -> Iterator[Page]:
+def in_name_order(folder: str, fetch: Fetch[Entry]) -> Iterator[Page[Entry]]:
     """Yields all entries of a folder in chunks: every name in a chunk is greater than all names of those before.
 
     Inside a chunk the order is any. After one with `has_more` there may be none all the same. `folder` is what the
@@ -41,16 +54,16 @@ def in_name_order(folder: str, fetch: Fetch) -> Iterator[Page]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Generic[Entry]):
     """The names after `begin` that start with `prefix`; `ascii_next` narrows them by how they go on."""
 
     folder: str
-    fetch: Fetch
+    fetch: Fetch[Entry]
     prefix: str
     begin: bytes
     ascii_next: bool | None
 
-    def chunks(self, depth: int) -> Iterator[Page]:
+    def chunks(self, depth: int) -> Iterator[Page[Entry]]:
         """Yields the section's entries. Before index `depth` no name holds what could put it in a wrong place."""
         begin = self.begin
         while True:
@@ -76,7 +89,7 @@ class _Section:
                 return
             begin = start + _BEYOND
 
-    def _cut(self, stats: list[Stat], last: str, depth: int) -> tuple[int, str] | None:
+    def _cut(self, stats: list[Entry], last: str, depth: int) -> tuple[int, str] | None:
         """Returns the first entry that names on later pages may have to come before, and the beginning that it shares
         with them; None when there is no such entry.
 
@@ -94,10 +107,10 @@ class _Section:
                 return index, name[:place]
         return None
 
-    def _name(self, stat: Stat) -> str:
+    def _name(self, stat: Entry) -> str:
         return stat.path[len(self.folder) : -1 if stat.kind is Kind.FOLDER else None]
 
-    def _holds(self, stat: Stat) -> bool:
+    def _holds(self, stat: Entry) -> bool:
         name = self._name(stat)
         size = len(self.prefix)
         return len(name) > size and name.startswith(self.prefix) and (name[size] < "\x80") is self.ascii_next

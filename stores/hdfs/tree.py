@@ -12,18 +12,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Protocol
+from typing import Generic, Protocol
 
-from stores.base import Kind, Stat
-from stores.hdfs.names import Page, in_name_order
+from stores.base import Kind
+from stores.hdfs.names import Entry, Page, in_name_order
 
 _by_path = attrgetter("path")
 
 
-class Pages(Protocol):
+class Pages(Protocol[Entry]):
     """Where pages come from."""
 
-    def page(self, folder: str, start_after: bytes) -> Page:
+    def page(self, folder: str, start_after: bytes) -> Page[Entry]:
         """Returns the entries of a folder (relative; empty or with a slash at its end) that follow a name."""
         ...
 
@@ -35,11 +35,17 @@ class Pages(Protocol):
         ...
 
 
-def walk(pages: Pages, after: str = "") -> Iterator[Stat]:
+def walk(pages: Pages[Entry], after: str = "") -> Iterator[Entry]:
     """Yields every entry below the root whose path is greater than `after`, in key order.
 
     Folders that lie wholly before `after` are not listed. What `pages` raises comes through.
     """
+    for run in runs(pages, after):
+        yield from run
+
+
+def runs(pages: Pages[Entry], after: str = "") -> Iterator[list[Entry]]:
+    """Yields what `walk` yields in lists, none empty: of a folder's entries up to and with the next folder in it."""
     levels = [_Level(pages, "", after)]
     while levels:
         run = levels[-1].next_run()
@@ -49,35 +55,36 @@ def walk(pages: Pages, after: str = "") -> Iterator[Stat]:
         _announce(pages, levels)
         last = run[-1]
         if last.kind is not Kind.FOLDER:
-            yield from run
+            yield run
             continue
-        yield from run if last.path > after else run[:-1]
+        if before := run if last.path > after else run[:-1]:
+            yield before
         levels.append(_Level(pages, last.path, after))
 
 
-def _announce(pages: Pages, levels: list[_Level]) -> None:
+def _announce(pages: Pages[Entry], levels: list[_Level[Entry]]) -> None:
     """Tells which folders come next, the nearest first, until it is enough."""
     for level in reversed(levels):
         if not level.announce_next():
             return
 
 
-class _Level:
+class _Level(Generic[Entry]):
     """One folder on the way down: its entries in key order, in runs that end with a folder to be entered."""
 
     __slots__ = ("_after", "_announced", "_chunks", "_folders", "_held", "_pages", "_place", "_ready")
 
-    def __init__(self, pages: Pages, folder: str, after: str) -> None:
+    def __init__(self, pages: Pages[Entry], folder: str, after: str) -> None:
         self._pages = pages
         self._after = after if after.startswith(folder) else ""  # else all of it comes after `after`
         self._chunks = in_name_order(folder, lambda start_after: pages.page(folder, start_after))
-        self._held: list[Stat] = []
-        self._ready: list[Stat] = []
+        self._held: list[Entry] = []
+        self._ready: list[Entry] = []
         self._folders: list[int] = []  # indices in `_ready`
         self._place = 0
         self._announced = 0  # as many of `_folders` were announced, or entered without
 
-    def next_run(self) -> list[Stat]:
+    def next_run(self) -> list[Entry]:
         """Returns the next entries up to and with the next folder; an empty list at the end."""
         while self._place >= len(self._ready):
             if not self._advance():
@@ -111,7 +118,7 @@ class _Level:
         self._place = self._announced = 0
         return True
 
-    def _in_key_order(self, chunk: Page) -> list[Stat]:
+    def _in_key_order(self, chunk: Page[Entry]) -> list[Entry]:
         """Returns what no later name can come before, and holds the rest back: folders only.
 
         Later names are greater than the greatest name here, and so are their keys.
@@ -129,5 +136,5 @@ class _Level:
         self._held = stats[end:]
         return stats[:end]
 
-    def _contains_after(self, stat: Stat) -> bool:
+    def _contains_after(self, stat: Entry) -> bool:
         return stat.kind is Kind.FOLDER and self._after.startswith(stat.path)

@@ -3,11 +3,12 @@
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from blockferry.errors import BlockferryError, Whose
-from stores.base import Check, Condition, Kind, Stat
+from stores.base import Check, Condition, Kind, Stat, source_row
 from stores.hdfs.source import HdfsSource
 from stores.location import HdfsLocation
 from stores.opening import open_source
@@ -276,3 +277,17 @@ def test_connections_that_the_namenode_closed_are_replaced(hdfs: HdfsCluster) ->
         for connection in store._namenode._pools[0]._idle:
             connection._socket.shutdown(socket.SHUT_RDWR)
         assert store.stat("x") is None
+
+
+def test_stretches_hold_what_is_listed(hdfs: HdfsCluster, tree: str) -> None:
+    with closing(source(hdfs, tree)) as store:
+        for after in ("", "a/b/", "many/part-01000", "zz"):
+            wanted = [replace(stat, layout=b"") for stat in store.list_tree(after)]
+            rows = [row for stretch in store.list_stretches(after) for row in stretch.rows]
+            assert rows == [source_row(stat) for stat in wanted]
+    with closing(source(hdfs, f"{tree}/a.txt")) as store:
+        assert [stretch.paths for stretch in store.list_stretches("")] == [("a.txt",)]
+        assert list(store.list_stretches("a.txt")) == []
+    with closing(source(hdfs, "/nowhere")) as store, pytest.raises(BlockferryError) as caught:
+        list(store.list_stretches(""))
+    assert caught.value.reason == "NOT_FOUND"

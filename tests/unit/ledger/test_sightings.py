@@ -13,9 +13,9 @@ from pyarrow import parquet
 
 from ledger import sightings_files
 from ledger.folder import Folder
-from ledger.sightings import SCHEMA, columns_of, is_sighting, sightings_table
+from ledger.sightings import SCHEMA, is_sighting, sightings_of, sightings_table
 from ledger.sightings_files import SightingsWriter, merged, read, told_until_s, write_seen, writers
-from stores.base import SETTLED_MS, Attributes, Kind, Stat
+from stores.base import SETTLED_MS, Attributes, Kind, Stat, sink_row, source_row
 
 ADA = Attributes("ada", "staff", 0o640, mtime_ms=1_001, atime_ms=7)
 WRITTEN_MS = 1_700_000_000_000
@@ -116,11 +116,15 @@ def test_of_one_path_the_last_sighting_counts(tmp_path: Path) -> None:
     bob = replace(ADA, owner="bob")
     keep(tmp_path / "one", seen("a"), seen("b", attributes=bob, later_ms=20_000))
     keep(tmp_path / "two", seen("a", attributes=bob, later_ms=20_000), seen("b"))
-    rows = [
-        dict(zip(some.paths, some.owners, strict=True))
-        for some in read([str(tmp_path / name) for name in ("one", "two")])
-    ]
-    assert {path: owner for some in rows for path, owner in some.items()} == {"a": "bob", "b": "bob"}
+    (some,) = read([str(tmp_path / name) for name in ("one", "two")])
+    assert [some.attributes_of(row, listed(path)) for row, path in enumerate(some.paths)] == [bob, bob]
+
+
+def test_rows_are_those_that_are_compared(tmp_path: Path) -> None:
+    keep(tmp_path, seen("a"), seen("b/"))
+    (some,) = read([str(tmp_path)])
+    assert some.sources == [source_row(seen("a")), source_row(seen("b/"))]
+    assert some.sinks == [sink_row(seen("a")), sink_row(seen("b/"))]
 
 
 def test_later_attempts_at_a_shard_take_the_place_of_earlier_ones() -> None:
@@ -154,7 +158,7 @@ def test_streams_become_one_in_key_order(streams: list[list[str]], table_rows: i
     rows = [
         (path, row)
         for table in merged([iter(tables(number, paths)) for number, paths in enumerate(streams)])
-        for path, row in zip(columns_of(table).paths, table.column("seen_ms").to_pylist(), strict=True)
+        for path, row in zip(sightings_of(table).paths, table.column("seen_ms").to_pylist(), strict=True)
     ]
     newest = {path: WRITTEN_MS + 10_000 + number for number, paths in enumerate(streams) for path in paths}
     assert rows == sorted(newest.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,28 +11,31 @@ from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
 from ledger.records import Action, PlanEntry
-from ledger.sightings import Sightings, columns_of, sightings_table
+from ledger.sightings import Sightings, sightings_of, sightings_table
 from scanner.decide import Rules, decide, needs_attributes
 from scanner.march import Pair, march
 from scanner.skim import Same, skim
-from stores.base import Attributes, Condition, Stat
+from stores.base import Attributes, Condition, SinkRow, SourceRow, Stat, Stretch, sink_row, source_row
 from tests.support.listings import OWNER, file, folder, written
 
 LARGEST = 100
-RULES = Rules(transfer_all=False, fail_open=True, max_object_bytes=LARGEST, check_path=lambda path: None)
+RULES = Rules(transfer_all=False, fail_open=False, max_object_bytes=LARGEST, check_path=lambda path: None)
 Found = tuple[Stat, bool]  # an object with its attributes, and whether it was seen before
 
 
-def chunked(stats: Sequence[Stat], size: int) -> Iterator[list[Stat]]:
-    """Yields a listing in lists, with pauses."""
+def stretches(
+    stats: Sequence[Stat], size: int, row_of: Callable[[Stat], SourceRow | SinkRow | None]
+) -> Iterator[Stretch | None]:
+    """Yields a listing in stretches, with pauses."""
     for at in range(0, len(stats), size):
-        yield list(stats[at : at + size])
-        yield []
+        some = stats[at : at + size]
+        yield Stretch([stat.path for stat in some], [row_of(stat) for stat in some], some.__getitem__)
+        yield None
 
 
 def seen(stats: Iterable[Stat], size: int = 3) -> Iterator[Sightings]:
     rows = [replace(stat, seen_ms=stat.mtime_ms + 10_000) for stat in stats]
-    return (columns_of(sightings_table(rows[at : at + size])) for at in range(0, len(rows), size))
+    return (sightings_of(sightings_table(rows[at : at + size])) for at in range(0, len(rows), size))
 
 
 def listed(stats: Iterable[Stat]) -> list[Stat]:
@@ -40,7 +43,8 @@ def listed(stats: Iterable[Stat]) -> list[Stat]:
 
 
 def skimmed(source: Sequence[Stat], found: Sequence[Stat], known: Iterable[Stat], size: int = 2) -> list[Pair | Same]:
-    items = skim(chunked(source, size), chunked(listed(found), size), seen(known), "", LARGEST)
+    ends = stretches(source, size, source_row), stretches(listed(found), size, sink_row)
+    items = skim(*ends, seen(known), "", LARGEST)
     return [item for item in items if item is not None]
 
 
@@ -106,7 +110,8 @@ def test_the_same_is_decided_with_less_questions(source: list[Stat], found: list
 def test_a_tree_without_changes_goes_by_in_runs() -> None:
     source = [file(f"{number:04d}", 2) for number in range(700)]
     found = [written(stat) for stat in source]
-    items = list(skim(iter([source]), iter([listed(found)]), seen(found, 10_000), "", LARGEST))
+    ends = stretches(source, 1_000, source_row), stretches(listed(found), 1_000, sink_row)
+    items = [item for item in skim(*ends, seen(found, 10_000), "", LARGEST) if item is not None]
     assert [item.entry_count for item in items if isinstance(item, Same)] == [256, 256, 188]
     assert isinstance(last := items[-1], Same) and (last.path, last.size_bytes) == ("0699", 376)
 

@@ -161,3 +161,14 @@ def test_an_empty_directory_that_is_no_object_is_no_entry() -> None:
 
     pages = Phantoms({"a-b", "a/b", "gone/x"}, by_tree, 1000)
     assert _paths(_listing(pages)) == ["a-b", "a/b"]
+
+
+@given(paths=_TREES, order=st.sampled_from([by_key, by_tree]), data=st.data())
+def test_stretches_hold_what_is_listed(paths: set[str], order: _Order, data: st.DataObject) -> None:
+    after = data.draw(st.sampled_from(["", *sorted(paths)]))
+    stats = [
+        stretch.stat_at(index)
+        for stretch in _listing(ListedPaths(paths, order)).stretches(after)
+        for index in range(len(stretch.paths))
+    ]
+    assert stats == list(_listing(ListedPaths(paths, order)).entries(after))

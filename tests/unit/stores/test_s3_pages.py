@@ -54,7 +54,7 @@ def test_encoded_keys_are_decoded_as_aws_encodes_them() -> None:
 def test_the_object_of_the_prefix_itself_is_dropped() -> None:
     page = parse_page(_xml(_ENTRY.format(key="p/", size=0) + _ENTRY.format(key="p/a", size=0)), "p/")
     assert [entry.path for entry in page.entries] == ["a"]
-    assert parse_page(_xml(_ENTRY.format(key="p/", size=0)), "p/").entries == ()
+    assert not parse_page(_xml(_ENTRY.format(key="p/", size=0)), "p/").entries
 
 
 @pytest.mark.parametrize(

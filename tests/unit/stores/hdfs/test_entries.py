@@ -2,8 +2,8 @@
 
 import pytest
 
-from stores.base import Attributes, Condition, Kind, Stat
-from stores.hdfs.entries import stats_of
+from stores.base import Attributes, Condition, Kind, Stat, source_row
+from stores.hdfs.entries import listed_of, stats_of, stretch_of
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlocksProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 from tests.unit.stores.hdfs.listed import listed_entry
@@ -95,3 +95,15 @@ def test_the_blocks_of_a_file_that_may_be_forbidden_are_not_kept(mode: int, flag
     listed.locations = EMPTY
     assert bool(only(listed).layout) is kept
     assert only(listed).version
+
+
+@pytest.mark.parametrize("file_type", [1, 2, 3])
+@pytest.mark.parametrize("locations", [b"", EMPTY, OPEN])
+def test_an_entry_that_is_not_looked_into_becomes_the_same_stat(file_type: int, locations: bytes) -> None:
+    listed = entry("é", file_type, 0o1640)
+    listed.locations = locations
+    (late,) = listed_of([listed], "a/")
+    stat = only(listed)
+    assert (late.path, late.kind, late.row()) == (stat.path, stat.kind, source_row(stat))
+    stretch = stretch_of([late])
+    assert (stretch.paths, stretch.rows, stretch.stat_at(0)) == ([stat.path], [source_row(stat)], stat)
