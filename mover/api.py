@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 
@@ -26,8 +26,11 @@ Key = tuple[str, str]
 class MoveServicer(move_pb2_grpc.MoveServiceServicer):
     """Moves shards over one pool. Several shards share its hands; each call is one stream."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, rise: Callable[[], None] = lambda: None) -> None:
+        """`rise` asks for actors where there are none yet: a shard that failed once may have an entry that ends its
+        process, which must not be this one again."""
         self._pool = pool
+        self._rise = rise
         self._moves: dict[Key, asyncio.Task[ShardResult]] = {}
 
     async def MoveShard(
@@ -38,6 +41,8 @@ class MoveServicer(move_pb2_grpc.MoveServiceServicer):
         order = ShardOrder(_run(request), job, request.shard, request.attempt, request.claims_trusted)
         key = (order.job.execution, order.shard)
         await self._stop(key)
+        if order.attempt > 1:
+            self._rise()
         move = ShardMove(order, Ledger(order.job.ledger_uri), self._pool)
         task = self._moves[key] = asyncio.create_task(move.run())
         try:

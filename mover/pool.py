@@ -45,18 +45,32 @@ class Pool:
     Args:
         hands: one at least.
         patience: how often, and after what waits, a call is given again.
+        hand_count: how many hands there will be, where more come later (`replace`); 0: those.
     """
 
-    def __init__(self, hands: Sequence[Hand], patience: Backoff) -> None:
+    def __init__(self, hands: Sequence[Hand], patience: Backoff, hand_count: int = 0) -> None:
         self._hands = tuple(hands)
+        self._first = 0  # index of the first hand that takes calls: those before it have been replaced
+        self._hand_count = max(hand_count, len(hands))
         self._patience = patience
         self._load = {lane: [0] * len(hands) for lane in Lane}
         self._free = {lane: asyncio.Semaphore(SEATS[lane] * len(hands)) for lane in Lane}
         self._running: dict[str, set[asyncio.Task[Answer]]] = {}
 
     def seats(self, lane: Lane) -> int:
-        """Returns how many calls of a lane keep every hand busy."""
-        return SEATS[lane] * len(self._hands)
+        """Returns how many calls of a lane keep every hand busy, also those that are still to come."""
+        return SEATS[lane] * self._hand_count
+
+    def replace(self, hands: Sequence[Hand]) -> None:
+        """Gives new calls to these hands instead; those that run end where they are."""
+        retired, self._first = self._first, len(self._hands)
+        self._hands += tuple(hands)
+        self._hand_count = max(self._hand_count, len(hands))
+        for lane, load in self._load.items():
+            unused = sum(SEATS[lane] - taken for taken in load[retired:])
+            load += [0] * len(hands)
+            for _ in range(SEATS[lane] * len(hands) - unused):
+                self._free[lane].release()
 
     async def run(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
         """Returns the answer to a call; `CallFailed` with WORKER_LOST when it lost its hand time and again.
@@ -94,7 +108,7 @@ class Pool:
     async def _take(self, lane: Lane, avoided: int) -> int:
         await self._free[lane].acquire()
         load = self._load[lane]
-        free = [index for index in range(len(self._hands)) if load[index] < SEATS[lane]]
+        free = [index for index in range(self._first, len(self._hands)) if load[index] < SEATS[lane]]
         index = min(free, key=lambda one: (one == avoided, load[one]))
         load[index] += 1
         return index
@@ -106,7 +120,8 @@ class Pool:
 
         def ended(_: asyncio.Task[Answer]) -> None:
             self._load[lane][index] -= 1
-            self._free[lane].release()
+            if index >= self._first:  # the seats of a hand that was replaced are gone
+                self._free[lane].release()
             running.discard(task)
             if not running:
                 self._running.pop(run, None)

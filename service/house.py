@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TextIO
 
 from blockferry.errors import BlockferryError, Whose
-from service import telemetry
+from service import ray_bell, telemetry
 from service.child import Child, ChildPlan
 
 LOG = logging.getLogger("blockferry.house")
@@ -45,7 +45,8 @@ class HouseOptions:
         actor_count: Ray actors of the mover; 0: one per processor. The verifier has half as many: proving a file costs
             half of moving it (docs/benchmarks.md), and each actor costs about a CPU second at the start.
         trace_file: where spans are appended as JSON lines; empty: nowhere.
-        prover_patience_s: how much the verifier proves by itself before its actors are started; None: as it decides.
+        patience_s: how long the mover and the verifier work in their own processes before they ask for actors; until
+            then there is no Ray. 0: actors from the start.
     """
 
     state: Path
@@ -53,7 +54,7 @@ class HouseOptions:
     database_url: str = ""
     actor_count: int = 0
     trace_file: str = ""
-    prover_patience_s: float | None = None
+    patience_s: float = 0.0
 
 
 class House:
@@ -108,6 +109,10 @@ class House:
         return self._options.state / "logs"
 
     @property
+    def _bell(self) -> Path:
+        return self._options.state.absolute() / "ray.wanted"
+
+    @property
     def failure(self) -> BlockferryError | None:
         """Why the house gave up; None while it runs."""
         return self._failure
@@ -151,7 +156,8 @@ class House:
         for plan in self._plans(environment["RAY_ADDRESS"]):
             child = Child(plan, self.logs / f"{plan.name}.log", environment)
             self._children[plan.name] = child
-            child.start()
+            if plan.name != "ray" or not self._options.patience_s:
+                child.start()
         waiting = {name for name in self._children if name != "ray"}
         until = time.monotonic() + READY_S
         while waiting and time.monotonic() < until and not self._stopping.is_set():
@@ -166,6 +172,9 @@ class House:
         environment.setdefault("RAY_AUTH_MODE", "token")
         environment.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         environment["RAY_ADDRESS"] = f"127.0.0.1:{_free_port()}"
+        if self._options.patience_s:
+            self._bell.unlink(missing_ok=True)
+            environment[ray_bell.VARIABLE] = str(self._bell)
         environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # see ray_head: keeps Ray on the loopback interface
         environment["RAY_USAGE_STATS_ENABLED"] = "0"
         if self._options.trace_file:
@@ -184,18 +193,21 @@ class House:
             *("--ledger", str(state / "ledger")),
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
-        patience_s = self._options.prover_patience_s
-        proving = ("--actors", str(provers), *(() if patience_s is None else ("--patience", str(patience_s))))
+        patience = ("--patience", str(self._options.patience_s))
         ray = (*python, "service.ray_head", "--port", ray_port, "--cpu-count", str(actors + provers))
         return (
             ChildPlan("ray", ray, ray_address, speaks_health=False),
             ChildPlan("scheduler", (*python, "scheduler", *scheduler), self.address),
             ChildPlan("scanner", (*python, "scanner", "--listen", scanner), scanner),
-            ChildPlan("mover", (*python, "mover", "--listen", mover, "--actors", str(actors)), mover),
-            ChildPlan("verifier", (*python, "verifier", "--listen", verifier, *proving), verifier),
+            ChildPlan("mover", (*python, "mover", "--listen", mover, "--actors", str(actors), *patience), mover),
+            ChildPlan(
+                "verifier", (*python, "verifier", "--listen", verifier, "--actors", str(provers), *patience), verifier
+            ),
         )
 
     def _look(self) -> None:
+        if not self._children["ray"].pid and self._bell.exists():
+            self._children["ray"].start()
         for name, child in self._children.items():
             if (code := child.exit_code()) is not None:
                 self._revive(name, code)

@@ -32,7 +32,7 @@ def main() -> None:
         type=float,
         default=PATIENCE_S,
         metavar="SECONDS",
-        help="how much is proved in this process before the others are started; 0: none (%(default)s)",
+        help="how long to prove in this process before the actors are started; 0: not at all (%(default)s)",
     )
     arguments = parser.parse_args()
     asyncio.run(_serve(arguments.listen, arguments.actors, arguments.patience))

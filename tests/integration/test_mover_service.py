@@ -23,6 +23,7 @@ from ledger.ledger import Ledger
 from ledger.records import Action, PlanEntry, Receipt, Why
 from mover.__main__ import register
 from mover.actors import RayHand, start_hands, stop_ray
+from mover.api import MoveServicer
 from mover.pool import Pool
 from service.backoff import Backoff
 from service.server import Guard
@@ -61,7 +62,7 @@ class MoverService:
 
     async def _serve(self) -> None:
         self.server = grpc.aio.server(interceptors=(Guard(),))
-        register(self.server, Pool(self.hands, Backoff(base_s=0.5)))
+        register(self.server, MoveServicer(Pool(self.hands, Backoff(base_s=0.5))))
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         await self.server.start()
 

@@ -23,6 +23,10 @@ from blockferry.v1.execution_pb2 import Execution
 if TYPE_CHECKING:
     from service.house import House
 
+# Ray and its actors cost five CPU seconds before their first byte (docs/benchmarks.md): a copy has them when it has
+# been busy for as long without.
+PATIENCE_S = 5.0
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -143,7 +147,7 @@ def copy(
                 verify, transfer, open_files, untrusted_store, part_size, str(Path(report).absolute()) if report else ""
             ),
             dry_run=dry_run,
-            house=HouseOptions(state, database_url=database_url, actor_count=actors, trace_file=trace_file),
+            house=HouseOptions(state, "127.0.0.1:0", database_url, actors, trace_file, PATIENCE_S),
             quiet=output is o.Output.JSON,
         )
     if output is o.Output.JSON:
