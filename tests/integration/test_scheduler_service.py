@@ -182,6 +182,26 @@ async def refused(call: Awaitable[object]) -> BlockferryError:
     raise AssertionError("the call succeeded")
 
 
+def test_a_scan_is_told_of_earlier_ledgers_between_the_same_locations(url: str) -> None:
+    async def scenario(workers: ScriptedWorkers) -> None:
+        async with scheduler(url, workers) as peer:
+            task = await peer.make_task()
+            found = await peer.tasks.GetTask(task_pb2.GetTaskRequest(name=task))
+            found.name, found.options.verify = "", task_pb2.Options.VERIFY_POINT_IN_TIME_CONSISTENT
+            other = (await peer.tasks.CreateTask(task_pb2.CreateTaskRequest(task=found))).name
+            first = await peer.ended((await peer.run(task)).name)
+            waiting = [await peer.run(task), await peer.run(task)]
+            second, third = [await peer.ended(one.name) for one in waiting]
+            await peer.ended((await peer.run(other)).name)
+            await peer.ended((await peer.run(await peer.make_task())).name)
+            told = [tuple(scan.job.earlier_ledger_uris) for scan in workers.calls.scans]
+            assert told == [(), (first.ledger_uri,), (second.ledger_uri,), (third.ledger_uri,), (), ()], (
+                "the newest one's; those of a task with the same ends too, but not of other ends or to a check"
+            )
+
+    play(scenario)
+
+
 def test_execution_moves_and_proves_every_shard(url: str) -> None:
     async def scenario(workers: ScriptedWorkers) -> None:
         async with scheduler(url, workers) as peer:

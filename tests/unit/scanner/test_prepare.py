@@ -13,6 +13,7 @@ import pytest
 from blockferry.errors import BlockferryError
 from ledger.ledger import Ledger
 from ledger.records import Action, PlanEntry
+from ledger.traits import Traits, read_traits, write_traits
 from scanner.facts import PlannedShard, Scanned, ScanPurpose
 from scanner.prepare import check_location, prepare
 from scanner.scan import ScanOrder, run
@@ -63,6 +64,23 @@ def test_a_dry_run_is_not_probed(ends: tuple[MemoryStore, MemoryStore, Job]) -> 
     probe = prepare(ends[2], dry_run=True)
     assert not probe.trusted
     assert "dry run" in probe.detail
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_an_earlier_execution_found_out_of_the_destination_is_taken_over(
+    ends: tuple[MemoryStore, MemoryStore, Job], tmp_path: Path, dry_run: bool
+) -> None:
+    earlier, own = str(tmp_path / "earlier"), str(tmp_path / "own")
+    write_traits(earlier, Traits(lists_changes=False))
+    prepare(replace(ends[2], ledger_uri=own, earlier_ledger_uris=(str(tmp_path / "none"), earlier)), dry_run)
+    assert read_traits([own]) == Traits(lists_changes=False)
+
+
+def test_a_dry_run_finds_nothing_out(ends: tuple[MemoryStore, MemoryStore, Job], tmp_path: Path) -> None:
+    own = str(tmp_path / "own")
+    prepare(replace(ends[2], ledger_uri=own, earlier_ledger_uris=(str(tmp_path / "earlier"),)), dry_run=True)
+    assert read_traits([own]) is None
+    assert list(ends[1].list_tree()) == []
 
 
 def test_a_destination_of_the_wrong_kind_is_told(ends: tuple[MemoryStore, MemoryStore, Job]) -> None:
