@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from blockferry.errors import BlockferryError, Whose
@@ -109,6 +110,11 @@ class KmsClient:
                 self._avoid(server)
         raise _none_answers(failures)
 
+    def greet(self) -> tuple[tuple[str, BlockferryError | None], ...]:
+        """Asks every server whether it knows us, without a key. Returns `host:port` of each, with what is wrong or
+        None; see `decrypt` for errors."""
+        return tuple((server.host, server.greeted()) for server in self._servers)
+
     def _order(self) -> list[_Server]:
         """Returns the servers in the order in which they are asked: another one first each time, avoided ones last."""
         with self._lock:
@@ -143,13 +149,15 @@ class _Server:
     def close(self) -> None:
         self._pool.close()
 
-    def decrypt(self, key: EncryptedKey) -> bytes:
+    def greeted(self) -> BlockferryError | None:
         try:
-            answer = self._asked(key)
-        except ssl.SSLCertVerificationError as error:
-            raise self._untrusted(error) from error
-        except (OSError, NoHttpError) as error:
-            raise self._unavailable(str(error) or type(error).__name__) from error
+            answer = self._asked(self._greeting)
+        except BlockferryError as error:
+            return error
+        return kms_wire.greeting_failure(kms_wire.answer_of(answer.status, answer.body), self._who(), self.host)
+
+    def decrypt(self, key: EncryptedKey) -> bytes:
+        answer = self._asked(partial(self._post, key))
         if answer.status != 200:
             raise kms_wire.failure_of(kms_wire.answer_of(answer.status, answer.body), key, self._who(), self.host)
         self._remember(answer)
@@ -158,15 +166,28 @@ class _Server:
         except ValueError as error:
             raise self._unavailable(str(error)) from error
 
-    def _asked(self, key: EncryptedKey) -> Answer:
-        """Asks with what the server knew us by last; when it wants Kerberos instead, with a ticket."""
+    def _asked(self, ask: Callable[[dict[str, str]], Answer]) -> Answer:
+        """Asks with what the server knew us by last; when it wants Kerberos instead, with a ticket. `ask` takes the
+        headers that say who we are."""
+        try:
+            return self._known(ask)
+        except ssl.SSLCertVerificationError as error:
+            raise self._untrusted(error) from error
+        except (OSError, NoHttpError) as error:
+            raise self._unavailable(str(error) or type(error).__name__) from error
+
+    def _known(self, ask: Callable[[dict[str, str]], Answer]) -> Answer:
         cookie, kerberos = self._cookie, self._login.kerberos
-        answer = self._post(key, {"Cookie": f"hadoop.auth={cookie}"} if cookie else {})
+        answer = ask({"Cookie": f"hadoop.auth={cookie}"} if cookie else {})
         if answer.status != 401 or kerberos is None or not _wants_kerberos(answer):
             return answer
         self._cookie = ""
         self._negotiated = kerberos
-        return self._post(key, {"Authorization": kerberos.negotiate(self._name)})
+        return ask({"Authorization": kerberos.negotiate(self._name)})
+
+    def _greeting(self, headers: dict[str, str]) -> Answer:
+        target = kms_wire.greeting_target(self._path, self._parameters())
+        return self._pool.ask("GET", target, {"Host": self.host, **headers})
 
     def _post(self, key: EncryptedKey, headers: dict[str, str]) -> Answer:
         body = kms_wire.decrypt_body(key)

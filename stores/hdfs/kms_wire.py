@@ -89,6 +89,11 @@ def decrypt_target(path: str, key: EncryptedKey, who: dict[str, str]) -> str:
     return f"{path}/v1/keyversion/{version}/_eek?{urlencode({'eek_op': 'decrypt', **who}, quote_via=quote)}"
 
 
+def greeting_target(path: str, who: dict[str, str]) -> str:
+    """Returns the target of a GET that only tells whether the server knows us: it lists the names of keys."""
+    return f"{path}/v1/keys/names?{urlencode(who, quote_via=quote)}"
+
+
 def decrypt_body(key: EncryptedKey) -> bytes:
     """Returns the body of that POST, JSON."""
     texts = {"name": key.key_name, "iv": _base64(key.iv), "material": _base64(key.material)}
@@ -134,10 +139,10 @@ def failure_of(answer: KmsAnswer, key: EncryptedKey, user: str, host: str) -> Bl
     Returns:
         ACCESS_DENIED, KMS_KEY_UNKNOWN, KMS_LOGIN_REFUSED, KMS_REFUSED; KMS_UNAVAILABLE: another server may do better.
     """
-    said = f": {answer.text}" if answer.text else ""
+    said = _said(answer)
     status, reason, retryable, whose = answer.status, "KMS_REFUSED", False, Whose.CALLER
     what = f"refused to decrypt a file's key for {user} (status {status}){said}. See the KMS's log."
-    if status == 401 or (status == 403 and answer.exception in ("", "AuthenticationException")):
+    if _is_stranger(answer):
         reason = "KMS_LOGIN_REFUSED"
         what = f"does not accept our login as {user} (status {status}){said}. {_LOGIN_CURE}"
     elif status == 403:
@@ -160,6 +165,40 @@ def failure_of(answer: KmsAnswer, key: EncryptedKey, user: str, host: str) -> Bl
         user=user,
         status=status,
     )
+
+
+def greeting_failure(answer: KmsAnswer, user: str, host: str) -> BlockferryError | None:
+    """Returns what is wrong with a server, or with our login there, by its answer to a greeting; None: nothing. That a
+    user may not list the names of keys is usual.
+
+    Returns:
+        KMS_LOGIN_REFUSED, KMS_REFUSED, KMS_UNAVAILABLE.
+    """
+    status, said = answer.status, _said(answer)
+    if _is_stranger(answer):
+        reason = "KMS_LOGIN_REFUSED"
+        what = f"does not accept our login as {user} (status {status}){said}. {_LOGIN_CURE}"
+    elif status in (200, 403):
+        return None
+    elif status >= 500 or status == 429:
+        reason, what = "KMS_UNAVAILABLE", f"failed (status {status}){said}. See the KMS's log."
+    else:
+        reason = "KMS_REFUSED"
+        what = f"does not answer as a KMS does (status {status}){said}. Check the KMS's URI: port and path (/kms)."
+    retryable = reason == "KMS_UNAVAILABLE"
+    whose = Whose.SOURCE if retryable else Whose.CALLER
+    return BlockferryError(
+        reason, f"The KMS {host} {what}", retryable=retryable, whose=whose, host=host, user=user, status=status
+    )
+
+
+def _said(answer: KmsAnswer) -> str:
+    return f": {answer.text}" if answer.text else ""
+
+
+def _is_stranger(answer: KmsAnswer) -> bool:
+    """Returns whether the server does not believe who we are."""
+    return answer.status == 401 or (answer.status == 403 and answer.exception in ("", "AuthenticationException"))
 
 
 _LOGIN_CURE = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
+from enum import IntEnum
 from functools import partial
 
 from google.protobuf.message import Message
@@ -19,7 +20,7 @@ from stores.hdfs.inability import can_pass, is_about_call, unable
 from stores.hdfs.patience import Patience
 from stores.hdfs.rpc import CONNECT_S, Login, RpcPool, server_of
 from stores.hdfs.tokens import Token, token_of
-from stores.hdfs.wire import listing_pb2, namenode_pb2, security_pb2
+from stores.hdfs.wire import listing_pb2, namenode_pb2, security_pb2, service_state_pb2
 from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto
 from stores.hdfs.wire.security_pb2 import DataEncryptionKeyProto
@@ -29,6 +30,15 @@ _LIVE = 2
 _FILE = 2  # HdfsFileStatusProto.FileType
 _SLOW_S = 30.0  # so long an impatient client waits for one NameNode when another has said that it cannot
 _NO_SUCH_METHOD = "org.apache.hadoop.ipc.RpcNoSuchMethodException"
+
+
+class ServiceState(IntEnum):
+    """What a NameNode does. Routers are active, or standby while they know too little."""
+
+    INITIALIZING = 0
+    ACTIVE = 1
+    STANDBY = 2
+    OBSERVER = 3
 
 
 class NameNodeClient:
@@ -92,6 +102,20 @@ class NameNodeClient:
         client._patience = Patience(limit_s=0, ceiling_s=_SLOW_S)
         client._outages = Outages(client._patience, self._waits.clock)
         return client
+
+    def each(self) -> tuple[NameNodeClient, ...]:
+        """Returns a client for every single NameNode, in the order given, as `impatient` does."""
+        return tuple(map(self._only, self._pools))
+
+    def _only(self, pool: RpcPool) -> NameNodeClient:
+        client = self.impatient()
+        client._pools, client._active = (pool,), 0
+        return client
+
+    def get_service_state(self) -> ServiceState:
+        """Returns what the NameNode that is asked does; of several it would be the first that answers: see `each`."""
+        body = self._call("getHAServiceState", service_state_pb2.HAServiceStateRequestProto())
+        return ServiceState(service_state_pb2.HAServiceStateResponseProto.FromString(body).state)
 
     def get_file_info(self, path: str) -> ListedEntryProto | None:
         """Returns what the NameNode knows of one path, without locations; None if there is nothing.

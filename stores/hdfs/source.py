@@ -24,7 +24,8 @@ from stores.hdfs.layouts import Layouts
 from stores.hdfs.login import ClusterLogin
 from stores.hdfs.lookahead import PagesAhead, page_of
 from stores.hdfs.namenode import NameNodeClient
-from stores.hdfs.probe import check_location
+from stores.hdfs.probe import Probed, check_location
+from stores.hdfs.probe_data import DataProbe
 from stores.hdfs.reader import FileReader
 from stores.hdfs.transfer_login import ClusterAnswers, TransferLogin
 from stores.hdfs.tree import walk
@@ -155,7 +156,17 @@ class HdfsSource:
 
     def checks(self, write: bool) -> tuple[Check, ...]:
         """See `Prober.checks`. A source is not written to, whatever `write` says."""
-        return check_location(self._root, self._namenode, self._address_of)
+        namenode = self._namenode.impatient()
+        data = DataProbe(
+            self.list_tree,
+            namenode,
+            self._kms,
+            self._layouts,
+            self._reader,
+            self._datanodes,
+            self._address_of,
+        )
+        return check_location(Probed(self._root, namenode, self._login, data))
 
     def probe_claims(self) -> ClaimProbe:
         """A source takes no claims."""

@@ -33,6 +33,16 @@ class ZoneKms:
         """
         return self._opened().decrypt(key)
 
+    def greet(self) -> tuple[tuple[str, BlockferryError | None], ...]:
+        """Asks every server of the KMS whether it knows us; see `KmsClient.greet`. () where there is no KMS.
+
+        Raises:
+            BlockferryError: as `decrypt`, before a server is asked.
+        """
+        if not (self._cluster.kms_uri or self._namenode_says()):
+            return ()
+        return self._opened().greet()
+
     def close(self) -> None:
         """Closes the connections."""
         with self._lock:

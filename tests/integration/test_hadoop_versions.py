@@ -171,3 +171,10 @@ def test_what_an_earlier_attempt_moved_is_not_sent_again(made: Made, sink: Memor
     found = find_moved(gear(made, sink), file, EffortMeter())
     assert found is not None
     assert found.source_proven
+
+
+def test_a_location_is_tried_and_told_what_its_sums_are_good_for(made: Made) -> None:
+    checks = made.source.checks(write=False)
+    assert [check for check in checks if not check.passed] == []
+    can_combine = made.cluster.version() != "2.10.2"
+    assert ("moves no data" in checks[-1].message, "older than" in checks[-1].message) == (can_combine, not can_combine)

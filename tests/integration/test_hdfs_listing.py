@@ -224,7 +224,7 @@ def test_the_namenode_that_answers_is_found_among_several(hdfs: HdfsCluster) -> 
     location = HdfsLocation((f"127.0.0.1:{port}", hdfs.namenode), "/")
     with closing(open_source(location)) as store:
         assert store.stat("nothing") is None
-        assert not failed_steps(store.checks(write=False))
+        assert failed_steps(store.checks(write=False)) == {f"namenode 127.0.0.1:{port}": "NAMENODE_UNAVAILABLE"}
 
 
 def test_an_unknown_host_is_the_callers() -> None:
@@ -254,7 +254,10 @@ def test_all_steps_of_a_good_location_pass(hdfs: HdfsCluster) -> None:
         checks = store.checks(write=True)
         assert not failed_steps(checks)
         assert [check.step for check in checks[:4]] == ["resolve", "namenode", "root", "list"]
-        assert len(checks) == 4 + len(hdfs.datanodes)
+        assert [check.step for check in checks if check.step.startswith("datanode ")] == [
+            check.step for check in checks[4 : 4 + len(hdfs.datanodes)]
+        ]
+        assert checks[4 + len(hdfs.datanodes)].step == "read"
         assert store.probe_claims().trusted
 
 

@@ -198,6 +198,16 @@ class HdfsCluster:
         command = hdfs_daemons.daemon_command(self.plan, name)
         self.children[name] = Child.start(name, command, self._log(name))
 
+    def restart_datanode(self, name: str, settings: Mapping[str, str]) -> None:
+        """Ends a DataNode and starts it with settings over its own; without any, as it was. Waits until it serves."""
+        self.kill(name)
+        files = hdfs_settings.daemon_settings(self.plan)[name]
+        hdfs_daemons.write_conf(hdfs_daemons.conf_folder(self.plan, name), files.with_settings(settings), "INFO")
+        self.start_daemon(name)
+        port = self.plan.datanodes[self.datanodes.index(name)].http
+        query = "/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo"
+        self.children[name].wait_ready(lambda: "RUNNING" in get_page(port, query))
+
     def pid(self, name: str) -> int:
         """Returns a daemon's process id."""
         return self.children[name].pid

@@ -4,6 +4,8 @@ Sources: hdfs-default.xml and core-default.xml of Hadoop 3.4.2. What a profile a
 (hdfs_kerberos_settings.py and the like); `common_settings` and `daemon_settings` put them together.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
@@ -31,6 +33,11 @@ class SiteFiles:
     core: Mapping[str, str]
     hdfs: Mapping[str, str]
     others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def with_settings(self, settings: Mapping[str, str]) -> SiteFiles:
+        """Returns the files with settings that win over theirs."""
+        more = divided(settings)
+        return SiteFiles({**self.core, **more.core}, {**self.hdfs, **more.hdfs}, self.others)
 
 
 def _core(plan: ClusterPlan) -> dict[str, str]:

@@ -6,8 +6,9 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -63,6 +64,13 @@ def _program(name: str) -> str:
     """Returns the path of one of Kerberos' programs; Debian keeps the server's in /usr/sbin, which users may lack."""
     place = Path("/usr/sbin") / name
     return str(place) if place.exists() else program(name, _CURE)
+
+
+def _faketime() -> str:
+    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if found is None:
+        raise FileNotFoundError("libfaketime is missing; Debian: apt-get install libfaketime, or `make setup` as root")
+    return str(found)
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], stdin: str = "") -> str:
@@ -150,6 +158,20 @@ class Kdc:
         """Ends the KDC; keys and keytabs stay, so `start_process` brings the same realm back."""
         if self.child is not None:
             self.child.stop()
+
+    @contextmanager
+    def skewed(self, offset: str) -> Iterator[Realm]:
+        """Runs a second KDC on the same keys whose clock is off, such as by `+10m`; gives the realm as its clients see
+        it."""
+        realm = replace(self.realm, folder=self.realm.folder / f"skewed{offset}", port=free_port())
+        realm.folder.mkdir()
+        (realm.folder / "keytabs").symlink_to(self.realm.folder / "keytabs")
+        for name in ("krb5.conf", "kdc.conf"):
+            text = (self.realm.folder / name).read_text()
+            (realm.folder / name).write_text(text.replace(f":{self.realm.port}", f":{realm.port}"))
+        with Kdc(realm) as other:
+            other.start_process({"LD_PRELOAD": _faketime(), "FAKETIME": offset})
+            yield realm
 
     # ---- principals --------------------------------------------------------------------------------------------
 

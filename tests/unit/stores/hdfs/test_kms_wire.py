@@ -190,3 +190,29 @@ def test_answers_of_any_kind_become_errors(status: int, body: bytes) -> None:
 )
 def test_remote_exceptions_of_another_shape(body: str) -> None:
     assert kms_wire.answer_of(500, body.encode()).text == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (200, "[]", ""),
+        (403, _JSON % (("User:bob not allowed to do 'GET_KEYS'", *("AuthorizationException",) * 2)), ""),
+        (401, _PAGE, "KMS_LOGIN_REFUSED"),
+        (403, _PAGE, "KMS_LOGIN_REFUSED"),
+        (404, _PAGE, "KMS_REFUSED"),
+        (302, "", "KMS_REFUSED"),
+        (500, "", "KMS_UNAVAILABLE"),
+        (429, "", "KMS_UNAVAILABLE"),
+    ],
+)
+def test_a_greeting_tells_servers_that_know_us(status: int, body: str, reason: str) -> None:
+    error = kms_wire.greeting_failure(kms_wire.answer_of(status, body.encode()), "bob", "kms1:9600")
+    assert (error.reason if error else "") == reason
+    if error is not None:
+        assert error.retryable == (reason == "KMS_UNAVAILABLE")
+        assert error.coordinates["host"] == "kms1:9600"
+        assert "kms1:9600" in error.message
+
+
+def test_the_target_of_a_greeting() -> None:
+    assert kms_wire.greeting_target("/kms", {"user.name": "a b"}) == "/kms/v1/keys/names?user.name=a%20b"
