@@ -13,7 +13,7 @@ from scanner.belt import MAX_BYTES, MAX_ENTRIES
 from scanner.march import Side
 from scanner.walk import Walk, list_failed
 from service.backoff import Backoff
-from stores.base import Lister, Stat
+from stores.base import Lister, Stat, Stretch, sink_row
 from tests.support.listings import ListedEnd, file
 
 SOON = Backoff(base_s=0.0, attempts=3)
@@ -179,3 +179,48 @@ def test_a_stop_ends_the_wait_before_another_try() -> None:
     walk = Walk(end, Side.SOURCE, "", stop, waiting)
     assert next(iter(walk)) is None
     assert walk.close(10)
+
+
+class QuickEnd(ListedEnd):
+    """An end that gives stretches of two entries."""
+
+    def list_stretches(self, after: str) -> Iterator[Stretch]:
+        stats: list[Stat] = []
+        for stat in self.list_tree(after):
+            stats.append(stat)
+            if len(stats) == 2:
+                yield stretch(stats)
+                stats = []
+        if stats:
+            yield stretch(stats)
+
+
+def stretch(stats: list[Stat]) -> Stretch:
+    return Stretch([stat.path for stat in stats], [sink_row(stat) for stat in stats], stats.__getitem__)
+
+
+@pytest.mark.parametrize("kind", [QuickEnd, ListedEnd])
+def test_stretches_come_from_any_lister_and_go_on_after_a_failure(kind: type[ListedEnd]) -> None:
+    end = kind(map(file, "abcdefg"), faults={"a": [transient()], "f": [transient(), transient()]})
+    walk = Walk(end, Side.DESTINATION, "", threading.Event(), SOON, in_stretches=True)
+    try:
+        stretches = [some for some in walk.stretches() if some is not None]
+    finally:
+        assert walk.close(10)
+    assert [path for some in stretches for path in some.paths] == list("abcdefg")
+    assert [row for some in stretches for row in some.rows] == [sink_row(file(path)) for path in "abcdefg"]
+    assert [some.stat_at(index).path for some in stretches for index in range(len(some.paths))] == list("abcdefg")
+
+
+def test_stretches_of_a_store_that_keeps_silent_are_none_for_a_while() -> None:
+    gate = threading.Event()
+    walk = Walk(
+        QuickEnd(map(file, "ab"), gates={"a": gate}), Side.SOURCE, "", threading.Event(), SOON, in_stretches=True
+    )
+    try:
+        stretches = walk.stretches()
+        assert next(stretches) is None
+        gate.set()
+        assert [some.paths for some in stretches if some is not None] == [["a", "b"]]
+    finally:
+        assert walk.close(10)

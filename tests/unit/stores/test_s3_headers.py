@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stores.base import Attributes, Kind, Stored
 from stores.checksum import Algorithm, Checksum
-from stores.s3_headers import FOLDER_TYPE, claim_headers, metadata_headers, stat_of, stored_of, whole_checksum
+from stores.s3_headers import FOLDER_TYPE, claim_headers, metadata_headers, seen_ms, stat_of, stored_of, whole_checksum
 
 _HELLO = Checksum(Algorithm.CRC32C, 0x9A71BB4C)
 _HEAD = {
@@ -81,3 +81,30 @@ def test_a_claim_is_one_header() -> None:
 def test_what_a_put_answers() -> None:
     assert stored_of({"etag": '"abc"', "x-amz-version-id": "v1"}) == Stored("abc", "v1")
     assert stored_of({}) == Stored("")
+
+
+_DATE_MS = 1_795_283_926_000
+_DATE = "Sat, 21 Nov 2026 17:58:46 GMT"
+
+
+def test_the_store_has_looked_before_it_told_its_time() -> None:
+    assert seen_ms({"date": _DATE}, 0.0012) == _DATE_MS - 2
+    assert stored_of({"date": _DATE}).written_ms == _DATE_MS
+    for unknown in ({}, {"date": ""}, {"date": "yesterday"}, {"date": "Sat, 21 Nov 2026 17:58:46 -0000"}):
+        assert (seen_ms(unknown, 0.1), stored_of(unknown).written_ms) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("modified", "elapsed_s", "settled"),
+    [
+        ("Sat, 21 Nov 2026 17:58:46 GMT", 0.001, False),
+        ("Sat, 21 Nov 2026 17:58:45 GMT", 0.001, False),  # it may have looked in the very second
+        ("Sat, 21 Nov 2026 17:58:44 GMT", 0.001, True),
+        ("Sat, 21 Nov 2026 17:58:44 GMT", 0.9, False),
+        ("Sat, 21 Nov 2026 17:58:41 GMT", 0.9, True),
+        ("Sat, 21 Nov 2026 17:59:46 GMT", 0.0, False),  # clocks that differ
+    ],
+)
+def test_what_was_seen_too_soon_after_its_change_is_not_settled(modified: str, elapsed_s: float, settled: bool) -> None:
+    assert stat_of("a", _HEAD | {"last-modified": modified, "date": _DATE}, elapsed_s).settled is settled
+    assert not stat_of("a", _HEAD | {"last-modified": modified}, elapsed_s).settled, "its time is not known"
