@@ -26,7 +26,7 @@ CONNECT_S = 10.0
 WAIT_S = 30.0
 # After this time a server that could not be reached is asked again before the others.
 AVOIDED_FOR_S = 30.0
-_KEPT_CONNECTIONS = 4
+_KEPT_CONNECTIONS = 16  # as many as an actor has threads that read; over https a new one costs a handshake
 _COOKIE = re.compile(r'(?:^|[\s,])hadoop\.auth=("[^"]+"|[^\s";,]+)')
 
 
