@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError as UrlError
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from blockferry.errors import BlockferryError, Whose
+
+NEWEST = "0001"  # revision of the last module in `migrations/versions`
 
 
 class Database:
@@ -37,6 +37,11 @@ class Database:
         Raises:
             BlockferryError: STORE_UNAVAILABLE.
         """
+        if self._revision() == NEWEST:
+            return
+        from alembic import command  # half a CPU second, of a start's four
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self.transaction() as connection:
@@ -46,6 +51,13 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
+
+    def _revision(self) -> str:
+        """Returns the form that the tables have; empty when there are none."""
+        with self.transaction() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return ""
+            return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -59,8 +71,8 @@ class Database:
                 yield connection
         except DBAPIError as error:
             lost = error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
-            text = f"The database cannot be used: {str(error.orig).strip()}. See to it; the scheduler tries again."
-            raise BlockferryError("STORE_UNAVAILABLE", text, retryable=lost, whose=Whose.US) from error
+            said = f"The database cannot be used: {str(error.orig).strip()}. See to it; the scheduler tries again."
+            raise BlockferryError("STORE_UNAVAILABLE", said, retryable=lost, whose=Whose.US) from error
 
 
 def _engine(url: str) -> Engine:
@@ -75,9 +87,9 @@ def _engine(url: str) -> Engine:
             return engine
         return create_engine(parsed, pool_pre_ping=True, pool_size=2)
     except (UrlError, NoSuchModuleError, ImportError, OSError) as error:
-        text = f"The database URL cannot be used ({error}). Give one like sqlite:////var/lib/blockferry/blockferry.db "
-        text += "or postgresql+psycopg2://user@host/database."
-        raise BlockferryError("DATABASE_URL_INVALID", text, whose=Whose.CALLER) from error
+        said = f"The database URL cannot be used ({error}). Give one like sqlite:////var/lib/blockferry/blockferry.db "
+        said += "or postgresql+psycopg2://user@host/database."
+        raise BlockferryError("DATABASE_URL_INVALID", said, whose=Whose.CALLER) from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opentelemetry import context, metrics, propagate, trace
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -84,9 +83,10 @@ def setup(service: str, trace_file: str = "", leaf: bool = False) -> None:
 
 
 def _export_by_otlp(tracers: TracerProvider, resource: Resource) -> None:
-    # Imported only when asked for: the exporter costs every process 20 MB.
+    # Imported only when asked for: the exporters cost every process 20 MB, the metrics of the SDK a tenth of a second.
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -116,9 +116,8 @@ def shutdown() -> None:
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()
-    meters = metrics.get_meter_provider()
-    if isinstance(meters, MeterProvider):
-        meters.shutdown()
+    if shut_down := getattr(metrics.get_meter_provider(), "shutdown", None):  # the SDK's has it, the API's has not
+        shut_down()
 
 
 def carrier() -> dict[str, str]:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
+import scheduler.database
 from blockferry.errors import BlockferryError
 from scheduler.catalog import StoredResource, StoredTask
 from scheduler.counters import MoveTally, ScanTally
@@ -48,6 +50,17 @@ def store(url: str) -> Iterator[Store]:
         opened.catalog.create_task(StoredTask(StoredResource(name, 1, b"x"), "locations/a", "locations/b"), NO_REQUEST)
     yield opened
     opened.close()
+
+
+def test_the_newest_form_is_that_of_the_last_migration(url: str) -> None:
+    folder = Path(scheduler.database.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_current_head() == scheduler.database.NEWEST
+    for _ in range(2):
+        opened = Store(url)
+        opened.migrate()
+        opened.close()
+    with create_engine(url).connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == scheduler.database.NEWEST
 
 
 def new_record(number: int = 1, task: str = "tasks/t", create_ms: int = 1000) -> ExecutionRecord:
