@@ -1,7 +1,7 @@
 """Whom to ask last, and how long to wait for one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores.hdfs.experience import (
@@ -154,6 +154,7 @@ def test_little_may_be_read_in_vain(experience: Experience) -> None:
     assert 0 < given_up * 2 * MIB <= FIRST_ALLOWANCE_BYTES + 2 * MIB
 
 
+@settings(deadline=None)
 @given(st.permutations([A, B, C]), st.lists(st.tuples(st.sampled_from([A, B, C]), st.sampled_from(Mark)), max_size=9))
 def test_everybody_is_asked_once(asked: list[tuple[str, int]], failures: list[tuple[tuple[str, int], Mark]]) -> None:
     experience = Experience(60.0, Clock())

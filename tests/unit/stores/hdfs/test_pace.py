@@ -1,6 +1,6 @@
 """What is usual, and what may be read in vain."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores.hdfs.pace import (
@@ -66,6 +66,7 @@ def test_nothing_is_known_at_first() -> None:
     assert Pace().usual_s(0) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1 << 50), st.floats(0.0, 1e6)), max_size=300), st.integers(0, 1 << 50))
 def test_what_is_usual_lies_between_what_was_seen(reads: list[tuple[int, float]], size_bytes: int) -> None:
     pace = Pace()
@@ -77,6 +78,7 @@ def test_what_is_usual_lies_between_what_was_seen(reads: list[tuple[int, float]]
         assert usual_s <= max(seconds for _, seconds in reads) * 4.0**15
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1 << 30)), max_size=200))
 def test_no_more_than_a_share_is_read_in_vain(steps: list[tuple[bool, int]]) -> None:
     allowance, done, in_vain = Allowance(), 0, 0

@@ -1,7 +1,7 @@
 """When a DataNode has been waited for long enough."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores.hdfs.stopwatch import Limit, SilentError, SlowError, Stopwatch
@@ -64,6 +64,7 @@ def test_nothing_at_all_is_slow_too() -> None:
         watch.waited()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 9.0), st.integers(0, 1000)), max_size=50))
 def test_silence_is_told_exactly_when_it_lasts_too_long(steps: list[tuple[float, int]]) -> None:
     clock = Clock()
