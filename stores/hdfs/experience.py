@@ -14,6 +14,7 @@ from functools import partial
 from math import inf
 
 from stores.hdfs.addresses import Address
+from stores.hdfs.cluster import HedgedReads
 from stores.hdfs.pace import Allowance, Pace
 from stores.hdfs.stopwatch import Limit
 
@@ -44,6 +45,11 @@ class Waits:
     sums_silence_s: float = 20.0
     least_whole_s: float = 1.5
     last_connect_s: float = 16.0
+
+
+def waits_of(hedged: HedgedReads) -> Waits:
+    """Returns how long to wait where site files ask for hedged reads: their threshold is when a read may be slow."""
+    return Waits(least_whole_s=hedged.threshold_s) if hedged.thread_count else Waits()
 
 
 class Mark(IntEnum):

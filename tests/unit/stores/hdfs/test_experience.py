@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stores.hdfs.cluster import HedgedReads
 from stores.hdfs.experience import (
     AVOIDED_FOR_S,
     LONGEST_AVOIDED_S,
@@ -12,6 +13,7 @@ from stores.hdfs.experience import (
     Experience,
     Mark,
     Waits,
+    waits_of,
 )
 from stores.hdfs.pace import ENOUGH_COUNT, FIRST_ALLOWANCE_BYTES
 
@@ -138,6 +140,12 @@ def test_sums_have_no_pace_and_more_silence(experience: Experience) -> None:
     used_to(experience, 0, 0.001)
     limit = experience.limit(None, (Mark.NONE,), 0)
     assert (limit.silence_s, limit.look_s) == (20.0, float("inf"))
+
+
+def test_the_threshold_of_hedged_reads_counts_where_they_are_asked_for(clock: Clock) -> None:
+    assert waits_of(HedgedReads(0, 0.5)) == Waits()
+    asked_for = Experience(60.0, clock, waits_of(HedgedReads(4, 0.5)))
+    assert asked_for.limit(MIB, (Mark.NONE,), 0).look_s == 0.5
 
 
 def test_short_time_limits_are_kept(clock: Clock) -> None:
