@@ -18,7 +18,7 @@ from stores.hdfs.cluster import resolve
 from stores.hdfs.data_keys import DataKeys
 from stores.hdfs.datanode import Datanodes
 from stores.hdfs.encryption import ZoneReader, refuse_raw
-from stores.hdfs.experience import Experience
+from stores.hdfs.experience import Experience, waits_of
 from stores.hdfs.kms import KmsLogin
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.login import ClusterLogin
@@ -69,7 +69,7 @@ class HdfsSource:
         self._datanodes = Datanodes(f"blockferry_{os.getpid()}", datanode_s, protect=self._transfer_login().protect)
         self._address_of = by_host_name if self.cluster.use_datanode_hostname else by_ip
         self._layouts = Layouts(self._ask_layout)
-        self._experience = Experience(datanode_s)
+        self._experience = Experience(datanode_s, waits=waits_of(self.cluster.hedged_reads))
         stored = FileReader(
             self._datanodes,
             self._layouts,
