@@ -1,6 +1,6 @@
 """Attributes of objects at the destination, many at the same time, without changing the order of the pairs.
 
-At most LOOKAHEAD items wait here, and at most LOOKUP_THREADS calls are on their way.
+At most LOOKAHEAD items wait here, RUNS_AHEAD behind which is a run, and at most LOOKUP_THREADS calls are on their way.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stores.base import Stat
 
 LOOKUP_THREADS = 32  # a HEAD takes 5 to 50 ms: 32 at a time are 600 to 6,000 a second
 LOOKAHEAD = 512
+RUNS_AHEAD = 64  # a run holds on to the sightings of its entries: 64 of 256 entries to two files of them, 20 MB
 
 _Item = Pair | Same
 _Waiting = tuple[_Item, Future[Stat | None] | None]
@@ -46,7 +47,7 @@ class Lookup:
                 yield from _finish(waiting, LOOKAHEAD)
             elif waiting:
                 waiting.append((item, None))
-                yield from _finish(waiting, LOOKAHEAD)
+                yield from _finish(waiting, RUNS_AHEAD if isinstance(item, Same) else LOOKAHEAD)
             else:
                 yield item
         yield from _finish(waiting, 0)

@@ -3,7 +3,7 @@ in which little has changed.
 
 Where path, size and attributes at the source are those that were seen, and the listing shows the object that was seen,
 nothing needs to be asked or decided. Such entries go by in runs of up to RUN_ENTRIES, without an object for each. What
-is not just so becomes a pair as in `march`, with the attributes of the found object where they are known.
+is not just so becomes a pair as in `march`, with the attributes of the found object where they are known and enough.
 
 Costs 1 us an entry, with the reading of the sightings. Files that are being written count as any others here: whoever
 refuses them must not skim. Asks no store.
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from ledger.sightings import Sightings
 from scanner.march import Pair, Side, unordered
-from stores.base import SinkRow, SourceRow, Stat, Stretch
+from stores.base import Attributes, Kind, SinkRow, SourceRow, Stat, Stretch
 
 RUN_ENTRIES = 256
 _NOTHING = Stretch((), (), ().__getitem__)
@@ -74,7 +74,8 @@ def skim(
         elif source.path is None and found.path is None:
             return
         elif source.path == found.path:
-            yield Pair(source.take(), seen.completed(found.take()))
+            stat = source.take()
+            yield Pair(stat, seen.completed(found.take(), stat))
         elif found.path is None or (source.path is not None and source.path < found.path):
             yield Pair(source.take(), None)
         else:
@@ -156,13 +157,23 @@ class _Seen:
         self.row = bisect_left(self.sightings.paths, path, self.row)
         return self.sightings if self.sightings.paths[self.row] == path else None
 
-    def completed(self, found: Stat) -> Stat:
-        """Returns an object as it was listed, with its attributes if they are known."""
+    def completed(self, found: Stat, source: Stat) -> Stat:
+        """Returns an object as it was listed, with its attributes if they are known and decide what is done."""
         sightings = self.at(found.path)
         attributes = sightings.attributes_of(self.row, found) if sightings and found.attributes is None else None
-        if sightings is None or attributes is None:
+        if sightings is None or attributes is None or not _decides(attributes, source):
             return found
         return replace(found, attributes=attributes, seen_ms=sightings.seen_ms(self.row))
+
+
+def _decides(known: Attributes, source: Stat) -> bool:
+    """Returns whether a file is copied anew, or an entry needs nothing. A change of attributes alone begins with what
+    the store says: its proof is the checksum that it kept before."""
+    wanted = source.attributes
+    if wanted is None:
+        return False
+    is_other_file = source.kind is Kind.FILE and wanted.mtime_ms != known.mtime_ms
+    return is_other_file or replace(known, atime_ms=wanted.atime_ms) == wanted
 
 
 def _run(source: _Line, found: _Line, seen: _Seen, largest: int) -> Same | None:

@@ -133,7 +133,7 @@ def test_what_was_seen_is_not_asked_for_and_every_change_is_found(place: Place) 
     assert (place.moved(dry_run=True), place.asked) == (0, [])
     harm(place)
     assert place.moved(dry_run=True) == len(HARMED)
-    assert place.asked == [place.key(name) for name in ("foreign", "retagged", "rewritten")]
+    assert place.asked == [place.key(name) for name in ("chowned", "foreign", "retagged", "rewritten")]
     assert place.moved() == len(HARMED)
     owners = {
         name: place.s3.head_object(Bucket=place.bucket, Key=place.key(name))["Metadata"]["file-owner"]

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from scanner.lookup import LOOKAHEAD, Lookup
+from ledger.sightings import sightings_of, sightings_table
+from scanner.lookup import LOOKAHEAD, RUNS_AHEAD, Lookup
 from scanner.march import Pair
+from scanner.skim import Same
 from stores.base import Stat
 from tests.support.listings import OWNER, file, written
 
@@ -104,4 +106,30 @@ def test_a_failed_question_fails_the_scan() -> None:
     lookup = Lookup(fail)
     with pytest.raises(BlockferryError, match="STORE_UNAVAILABLE"):
         list(lookup.complete([hidden("a")]))
+    lookup.close()
+
+
+def test_few_runs_wait_behind_a_question() -> None:
+    """A run holds on to what was seen of its entries."""
+    gate = threading.Event()
+
+    def late(path: str) -> Stat:
+        assert gate.wait(20)
+        return ask(path)
+
+    sightings = sightings_of(sightings_table([]))
+    given = [0]
+
+    def items() -> Iterator[Pair | Same]:
+        yield hidden("a")
+        for number in range(4 * RUNS_AHEAD):
+            given[0] = number
+            yield Same(1, 1, f"b{number:04}", sightings, 0, 1)
+
+    lookup = Lookup(late)
+    completed = lookup.complete(items())
+    assert next(completed) is None, "nothing yet"
+    assert given[0] <= RUNS_AHEAD
+    gate.set()
+    assert sum(item is not None for item in completed) == 1 + 4 * RUNS_AHEAD
     lookup.close()

@@ -275,10 +275,17 @@ def test_an_execution_that_proves_nothing_leaves_what_it_wrote_to_be_asked_for(y
 
 
 def test_what_was_seen_survives_an_execution_that_moves_nothing(known: Yard) -> None:
-    chown(known)
+    touch(known)
     assert [entry.path for entry in known.scan()] == ["b"]
     assert known.asked == []
-    assert (known.execute(), known.asked) == ({"b": Why.ATTRIBUTES_DIFFER}, ["b"]), "only by its proof"
+    assert (known.execute(), known.asked) == ({"b": Why.TIME_DIFFERS}, ["b"]), "only by its proof"
+
+
+def test_a_change_of_attributes_alone_is_planned_with_the_checksum_that_proves_it(known: Yard) -> None:
+    chown(known)
+    (entry,) = known.scan()
+    assert (entry.action, known.asked) == (Action.METADATA, ["b"])
+    assert entry.found is not None and entry.found.checksum == checksum_of(Algorithm.CRC32C, b"b")
 
 
 def test_a_second_attempt_knows_what_the_first_has_seen(known: Yard) -> None:
