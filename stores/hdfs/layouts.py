@@ -16,7 +16,7 @@ from stores.hdfs.blocks import FileBlock, FileLayout, layout_of
 
 KEPT_COUNT = 64
 # So many files may be asked for at once.
-_ASKING_COUNT = 16
+_ASKING_COUNT = 256
 
 # Asks the NameNode for the layout of a file (relative path) up to a size in bytes; None: there is no such file.
 AskLayout = Callable[[str, int], bytes | None]
