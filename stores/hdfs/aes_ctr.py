@@ -1,24 +1,23 @@
 """AES in counter mode, in place, by the system's libcrypto: 16 bytes of key stream per number of a counter.
 
 Encryption and decryption are the same operation. Called through ctypes, because the `cryptography` wheel is Rust, which
-no worker loads. A call gives the interpreter's lock away while it works.
+no worker loads.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from ctypes.util import find_library
 from functools import lru_cache
 from types import TracebackType
 
 from blockferry.errors import BlockferryError
+from stores.hdfs import libcrypto
 
 BLOCK_BYTES = 16
 KEY_SIZES = (16, 24, 32)  # AES-128, AES-192, AES-256
 # A call of libcrypto takes an `int` as its size.
 _CALL_BYTES = 1 << 30
-_CURE = "Install OpenSSL's library (Debian and Ubuntu: apt-get install libssl3; RHEL: dnf install openssl-libs)."
 
 
 class AesCtr:
@@ -81,7 +80,7 @@ class AesCtr:
 
     def _check(self, done: object) -> None:
         if not done:
-            raise BlockferryError("LIBCRYPTO_FAILED", f"libcrypto refused a step of AES-CTR. {_CURE}")
+            raise BlockferryError("LIBCRYPTO_FAILED", f"libcrypto refused a step of AES-CTR. {libcrypto.CURE}")
 
 
 def counter_at(iv: bytes, block: int) -> bytes:
@@ -101,38 +100,13 @@ def _calls(view: memoryview) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=1)
 def _load() -> ctypes.CDLL:
-    """Returns the libcrypto of this Python's own `hashlib` where there is one, so that a process has only one."""
-    for name in _candidates():
-        try:
-            return _declared(ctypes.CDLL(name))
-        except (OSError, AttributeError):
-            continue
-    raise BlockferryError("LIBCRYPTO_MISSING", f"AES needs libcrypto, which cannot be loaded here. {_CURE}")
-
-
-def _candidates() -> Iterator[str]:
-    try:
-        import _hashlib
-
-        yield getattr(_hashlib, "__file__", "")  # symbols of what it is linked with are found through it
-    except ImportError:
-        pass
-    yield from ("libcrypto.so.3", "libcrypto.so.1.1")
-    if found := find_library("crypto"):
-        yield found
-
-
-def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    """Declares the signatures. Raises AttributeError when a function is missing."""
     pointer, number, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
-    signatures = {
-        "EVP_CIPHER_CTX_new": (pointer, []),
-        "EVP_CIPHER_CTX_free": (None, [pointer]),
-        "EVP_EncryptInit_ex": (number, [pointer, pointer, pointer, text, text]),
-        "EVP_EncryptUpdate": (number, [pointer, pointer, ctypes.POINTER(number), pointer, number]),
-        **{f"EVP_aes_{8 * size}_ctr": (pointer, []) for size in KEY_SIZES},
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+    return libcrypto.load(
+        {
+            "EVP_CIPHER_CTX_new": (pointer, ()),
+            "EVP_CIPHER_CTX_free": (None, (pointer,)),
+            "EVP_EncryptInit_ex": (number, (pointer, pointer, pointer, text, text)),
+            "EVP_EncryptUpdate": (number, (pointer, pointer, ctypes.POINTER(number), pointer, number)),
+            **{f"EVP_aes_{8 * size}_ctr": (pointer, ()) for size in KEY_SIZES},
+        }
+    )

@@ -137,7 +137,7 @@ def _unsupported(file: Stat, info: FileEncryptionInfoProto) -> BlockferryError:
     return BlockferryError(
         "ENCRYPTION_UNSUPPORTED",
         f"{file.path} is encrypted with the cipher suite {info.suite}, protocol {info.cryptoProtocolVersion}, an iv of "
-        f"{len(info.iv)} bytes: only AES/CTR/NoPadding (2, 2, 16) can be read. Copy it to a zone with that suite first.",
+        f"{len(info.iv)} bytes: only AES/CTR/NoPadding (2, 2, 16) can be read. Copy it to such a zone first.",
         whose=Whose.CALLER,
         path=file.path,
         suite=info.suite,

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs import truststore
+from stores.hdfs import pkcs12, truststore
 from stores.hdfs.site_folder import read_site
 
 SSL_CLIENT = "ssl-client.xml"  # hadoop.ssl.client.conf
@@ -28,11 +28,18 @@ def trusted_pem(conf_dir: str) -> str:
     if not file:
         return ""
     try:
-        pem = truststore.pem_of(Path(file).read_bytes(), site.get(_PASSWORD))
+        pem = _pem_of(Path(file).read_bytes(), site.get(_PASSWORD))
         ssl.create_default_context(cadata=pem)
     except (OSError, ValueError) as error:
         raise _invalid(file, error, site.place(_LOCATION)) from error
     return pem
+
+
+def _pem_of(content: bytes, password: str) -> str:
+    """Returns the certificates of a store of any kind; the file's name says nothing of that."""
+    if pkcs12.is_store(content):
+        return truststore.as_pem(pkcs12.certificates_of(content, password))
+    return truststore.pem_of(content, password)
 
 
 def _invalid(file: str, error: OSError | ValueError, place: str) -> BlockferryError:
@@ -40,7 +47,7 @@ def _invalid(file: str, error: OSError | ValueError, place: str) -> BlockferryEr
     return BlockferryError(
         "TRUSTSTORE_INVALID",
         f"The truststore {file} that {place} names cannot be used: {why}. It must be on every machine with workers, as "
-        "JKS or PEM.",
+        "PKCS#12, JKS or PEM.",
         whose=Whose.CALLER,
         file=file,
     )

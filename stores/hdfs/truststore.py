@@ -1,7 +1,7 @@
 """Certificates out of a truststore, as PEM: Java's own format (JKS), or PEM itself. PURE.
 
 Facts from sun.security.provider.JavaKeyStore (OpenJDK): certificates stand there in clear; the password only seals the
-file by SHA-1. A PKCS#12 store keeps them encrypted and is refused: see `_PKCS12_CURE`.
+file by SHA-1. A PKCS#12 store keeps them encrypted: see `pkcs12`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ import hashlib
 import hmac
 import struct
 import textwrap
+from collections.abc import Iterable
 
 _MAGIC = 0xFEEDFEED
 _KEY, _CERTIFICATE = 1, 2
 _SEAL_BYTES = 20
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
-_PKCS12_CURE = (
-    "it is a PKCS#12 store; convert it with `keytool -importkeystore -srckeystore IT -destkeystore NEW.jks "
-    "-deststoretype JKS`, or name a file of PEM certificates instead"
-)
 
 
 def pem_of(content: bytes, password: str = "") -> str:
-    """Returns all trusted certificates as PEM.
+    """Returns all trusted certificates as PEM, and those of its private keys, as Java trusts them.
 
     Args:
         content: of the file.
@@ -34,8 +31,6 @@ def pem_of(content: bytes, password: str = "") -> str:
     """
     if _PEM_BEGIN in content and content[:4] != _MAGIC.to_bytes(4, "big"):
         return content.decode("latin-1")
-    if content[:1] == b"\x30":
-        raise ValueError(_PKCS12_CURE)
     try:
         certificates = _certificates(content)
     except (struct.error, IndexError):
@@ -44,6 +39,11 @@ def pem_of(content: bytes, password: str = "") -> str:
         raise ValueError("its seal does not fit its password: the password is another one, or the file is damaged")
     if not certificates:
         raise ValueError("no certificate is in it")
+    return as_pem(certificates)
+
+
+def as_pem(certificates: Iterable[bytes]) -> str:
+    """Returns certificates (DER) as PEM."""
     return "".join(map(_pem, certificates))
 
 
@@ -51,15 +51,14 @@ def _certificates(content: bytes) -> list[bytes]:
     reader = _Reader(content)
     if reader.number() != _MAGIC or (version := reader.number()) not in (1, 2):
         raise ValueError("it is neither PEM nor a Java truststore (JKS)")
-    found = []
+    found: list[bytes] = []
     for _ in range(reader.number()):
         tag = reader.number()
         reader.text()  # alias
         reader.take(8)  # date
         if tag == _KEY:
             reader.take(reader.number())
-            for _ in range(reader.number()):
-                reader.certificate(version)
+            found += [reader.certificate(version) for _ in range(reader.number())][:1]
         elif tag == _CERTIFICATE:
             found.append(reader.certificate(version))
         else:

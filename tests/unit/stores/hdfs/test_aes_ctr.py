@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import threading
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs import aes_ctr
+from stores.hdfs import aes_ctr, libcrypto
 from stores.hdfs.aes_ctr import AesCtr, counter_at
 
 # NIST SP 800-38A, F.5: one plaintext, one counter, a key of each size.
@@ -178,26 +179,20 @@ def test_each_thread_has_its_own_stream() -> None:
 
 def test_without_libcrypto_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     aes_ctr._load.cache_clear()
-    monkeypatch.setattr(aes_ctr, "_candidates", lambda: iter(("libcrypto-that-is-not-there.so",)))
+    monkeypatch.setattr(libcrypto, "candidates", lambda: iter(("libcrypto-that-is-not-there.so",)))
     with pytest.raises(BlockferryError, match="libssl3") as error:
         AesCtr(bytes(16), bytes(16))
     assert error.value.reason == "LIBCRYPTO_MISSING"
 
 
 def test_every_place_where_it_is_found_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [name for name in aes_ctr._candidates() if _loads(name)]
-    assert names
     key, expected = next(iter(_NIST.items()))
-    for name in names:
+    served = 0
+    for name in list(libcrypto.candidates()):
         aes_ctr._load.cache_clear()
-        monkeypatch.setattr(aes_ctr, "_candidates", lambda name=name: iter((name,)))
-        assert crypted(bytes.fromhex(key), _COUNTER, _PLAIN).hex() == expected
+        monkeypatch.setattr(libcrypto, "candidates", lambda name=name: iter((name,)))
+        with suppress(BlockferryError):
+            assert crypted(bytes.fromhex(key), _COUNTER, _PLAIN).hex() == expected
+            served += 1
     aes_ctr._load.cache_clear()
-
-
-def _loads(name: str) -> bool:
-    try:
-        aes_ctr._declared(aes_ctr.ctypes.CDLL(name))
-    except (OSError, AttributeError):
-        return False
-    return True
+    assert served
