@@ -8,6 +8,7 @@ import pytest
 
 from blockferry.errors import BlockferryError
 from stores.hdfs.source import HdfsSource
+from stores.hdfs.wire.hdfs_pb2 import LocatedBlocksProto
 from stores.location import HdfsLocation
 from tests.support.content import content
 from tests.support.hdfs import HdfsCluster
@@ -66,6 +67,43 @@ def test_a_folder_of_nothing_but_mounts_is_listed_with_what_is_in_them(ha_hdfs: 
         assert store.stat("federation/") is not None
         assert store.stat("federation/mounted/1/01") is not None
         assert store.stat("no-such-folder/") is None
+
+
+def test_two_namespaces_are_one_tree_with_blocks_of_two_pools(ha_hdfs: HdfsCluster, hdfs: HdfsCluster) -> None:
+    _add_namespace(ha_hdfs, hdfs)
+    size = (1 << 20) + 7  # two blocks
+    for number, cluster in enumerate((ha_hdfs, hdfs)):
+        cluster.make([FileSpec(f"/pools/{number}/f", size=size, seed=number)])
+    _add_mount(ha_hdfs, "/both/first", "ns1", "/pools/0")
+    _add_mount(ha_hdfs, "/both/second", "ns2", "/pools/1")
+    with closing(opened(ha_hdfs, "/both")) as store:
+        wait_for("both mounts", lambda: keys(store) == ["first/", "first/f", "second/", "second/f"])
+        pools = set()
+        for number, file in enumerate(stat for stat in store.list_tree() if stat.size_bytes):
+            pools.update(block.b.poolId for block in LocatedBlocksProto.FromString(file.layout).blocks)
+            body = bytearray(size)
+            store.read_into(file, 0, memoryview(body), None)
+            assert bytes(body) == content(number, size)
+        assert len(pools) == 2
+
+
+def _add_namespace(router: HdfsCluster, other: HdfsCluster) -> None:
+    """Has the router know the NameNode of another cluster as nameservice ns2."""
+    site = router.plan.folder / "router" / "conf" / "hdfs-site.xml"
+    settings = {
+        "dfs.nameservices": "ns1,ns2",
+        "dfs.namenode.rpc-address.ns2": other.namenode,
+        "dfs.federation.router.monitor.namenode": "ns1.nn1,ns1.nn2,ns1.nn3,ns2",
+    }
+    more = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in settings.items())
+    site.write_text(site.read_text().replace("</configuration>", f"{more}</configuration>"))
+    router.kill("router")
+    router.start_daemon("router")
+    router.wait_router()
+
+
+def _add_mount(router: HdfsCluster, path: str, nameservice: str, target: str) -> None:
+    router.java("org.apache.hadoop.hdfs.tools.federation.RouterAdmin", "-add", path, nameservice, target)
 
 
 def test_what_a_router_does_not_know_is_not_found(ha_hdfs: HdfsCluster, tree: str) -> None:
