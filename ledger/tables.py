@@ -89,7 +89,8 @@ def receipts(table: pa.Table) -> tuple[Receipt, ...]:
             _values(table, "part_count", int),
             _values(table, "attempts", int),
             _failures(table),
-            _values(table, "written_ms", int),
+            # Absent from what was written before 2026-11-21, of which an execution may still be under way.
+            _values(table, "written_ms", int) if "written_ms" in table.column_names else [0] * table.num_rows,
         )
     )
 

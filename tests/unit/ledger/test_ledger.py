@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
+from ledger import tables
 from ledger.ledger import Ledger
 from ledger.records import Action, EntryFailure, PlanEntry, Proof, Receipt, UploadNote, Verdict, Why
 from stores.base import Attributes, Condition, Kind, Stat, Upload
@@ -96,6 +98,12 @@ def test_verdicts_come_back_as_written(tmp_path: Path, verdicts: tuple[Verdict, 
     ledger = Ledger(str(tmp_path))
     ledger.write_verdicts("c000001.12", verdicts)
     assert ledger.read_verdicts("c000001.12") == verdicts
+
+
+def test_receipts_of_an_earlier_version_do_not_say_when(tmp_path: Path) -> None:
+    receipt = Receipt("a", Action.COPY, etag="e", written_ms=7)
+    table = tables.receipts_table([receipt]).drop_columns(["written_ms"])
+    assert tables.receipts(table) == (replace(receipt, written_ms=0),)
 
 
 def test_absent_and_empty_are_told_apart(tmp_path: Path) -> None:
