@@ -65,10 +65,10 @@ class TransferLogin:
                 DATANODE_UNAVAILABLE; what asking the NameNode raises.
             OSError, EOFError: of the connection.
         """
-        login = self._login(peer.address, token)
-        if login is None:
-            return
         try:
+            login = self._login(peer.address, token)
+            if login is None:
+                return
             keys = _run(peer, handshake(login, token))
             peer.protect(_layer(login, keys))
         except TokenRefusedError as error:
@@ -92,6 +92,8 @@ class TransferLogin:
             if Protection.AUTHENTICATION not in self._accepted:
                 raise protection_refused(self._accepted, (), server)
             return None
+        if not token.identifier:  # out of a listing: the DataNode would only drop the connection
+            raise TokenRefusedError("there is none", is_key=False)
         return DigestLogin(block_account(token), self._accepted, server)
 
     def _encrypts_transfer(self) -> bool:
