@@ -60,6 +60,10 @@ class AesStream:
         stage, at, end = self._stage, 0, 0
         for piece in pieces:
             filled, wanted = 0, len(piece)
+            if at + wanted <= end:  # most of them: 524,288 a GiB with packets of 4 KiB
+                piece[:] = stage[at : at + wanted]
+                at += wanted
+                continue
             while filled < wanted:
                 if at == end:
                     at, end = 0, min(size_bytes, _STAGE_BYTES)
@@ -91,15 +95,12 @@ class SaslRecords:
         done = 0
         try:
             for piece in pieces:
-                filled, wanted = 0, len(piece)
-                while filled < wanted:
-                    if not self._message:
-                        self._message = self._next_message(wire)
-                        continue
-                    taken = self._message[: wanted - filled]
-                    piece[filled : filled + len(taken)] = taken
-                    self._message = self._message[len(taken) :]
-                    filled += len(taken)
+                message, wanted = self._message, len(piece)
+                if wanted < len(message):
+                    piece[:] = message[:wanted]
+                    self._message = message[wanted:]
+                else:
+                    self._fill(wire, piece)
                 done += wanted
         finally:
             wire.arrived_bytes = done
@@ -107,6 +108,18 @@ class SaslRecords:
     def is_idle(self) -> bool:
         """See `TransferLayer.is_idle`."""
         return not self._message and self._begin == self._end
+
+    def _fill(self, wire: Wire, piece: memoryview) -> None:
+        """Fills a piece out of the rest of a message and as many more as it takes."""
+        filled, wanted = 0, len(piece)
+        while filled < wanted:
+            if not self._message:
+                self._message = self._next_message(wire)
+                continue
+            taken = self._message[: wanted - filled]
+            piece[filled : filled + len(taken)] = taken
+            self._message = self._message[len(taken) :]
+            filled += len(taken)
 
     def _next_message(self, wire: Wire) -> memoryview:
         self._fetch(wire, NUMBER_BYTES)
