@@ -47,7 +47,7 @@ class ZoneReader:
         if not file.condition.is_encrypted:
             return self._stored.claimed_algorithm(file)
         if file.size_bytes:
-            self._stream(file, 0).close()
+            self._key(file)
         return Algorithm.CRC32C
 
     def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
@@ -62,8 +62,10 @@ class ZoneReader:
             return self._stored.read_into(file, offset, view, algorithm)
         if not len(view):
             return RangeRead(empty(algorithm or Algorithm.CRC32C), True)
-        with self._stream(file, offset) as stream:
-            found = self._stored.read_into(self._as_stored(file), offset, view, Algorithm.CRC32C)
+        key, iv = self._key(file)
+        found = self._stored.read_into(self._as_stored(file), offset, view, Algorithm.CRC32C)
+        self._check_iv(file, iv)
+        with AesCtr(key, iv, offset) as stream:
             return replace(found, checksum=_decrypted(stream, view, algorithm or Algorithm.CRC32C))
 
     def stored_checksum(self, file: Stat, offset: int, size: int, algorithm: Algorithm) -> Checksum | None:
@@ -79,14 +81,26 @@ class ZoneReader:
         coded = self._layouts.layout(file).erasure_coding
         return replace(file, condition=Condition.ERASURE_CODED if coded is not None else Condition.PLAIN)
 
-    def _stream(self, file: Stat, offset: int) -> AesCtr:
-        """Returns the key stream from a byte of the file on."""
+    def _key(self, file: Stat) -> tuple[bytes, bytes]:
+        """Returns the file's key, decrypted, and its iv."""
         try:
             key = self._encrypted_key(file)
-            return AesCtr(self._keys.get(key), key.iv, offset)
+            return self._keys.get(key), key.iv
         except BlockferryError as error:
             error.coordinates.setdefault("path", file.path)
             raise
+
+    def _check_iv(self, file: Stat, iv: bytes) -> None:
+        """Raises SOURCE_CHANGED when another thread found another file at this path while we read: what we have may be
+        its blocks, and no sum would tell. A zone that is encrypted anew changes keys, not the iv."""
+        info = self._layouts.layout(file).encryption
+        if info is None or info.iv != iv:
+            raise BlockferryError(
+                "SOURCE_CHANGED",
+                f"The file {file.path} was replaced while it was read. Run again to transfer it as it is now.",
+                whose=Whose.SOURCE,
+                path=file.path,
+            )
 
     def _encrypted_key(self, file: Stat) -> EncryptedKey:
         info = self._layouts.layout(file).encryption
