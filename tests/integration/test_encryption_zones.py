@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -55,12 +56,8 @@ def files_of(store: HdfsSource) -> dict[str, Stat]:
 def kinds(kms_hdfs: HdfsCluster) -> HdfsCluster:
     """The cluster with one file of each kind in both zones."""
     made = [(zone, name, spec) for zone in ZONES for name, spec in KINDS.items()]
-    kms_hdfs.make([FileSpec(**{**_fields(spec), "path": f"{zone}/kinds/{name}"}) for zone, name, spec in made])
+    kms_hdfs.make([replace(spec, path=f"{zone}/kinds/{name}") for zone, name, spec in made])
     return kms_hdfs
-
-
-def _fields(spec: FileSpec) -> dict[str, object]:
-    return {name: getattr(spec, name) for name in FileSpec.__slots__}  # type: ignore[attr-defined]
 
 
 @pytest.fixture
