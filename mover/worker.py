@@ -20,6 +20,7 @@ from service.backoff import Backoff
 from service.retry import call_with_retry
 from stores.base import Attributes, Multipart, RangeRead, Sink, Source, Stat, Stored
 from stores.checksum import Algorithm, Checksum, empty
+from stores.login_reasons import LOGIN_REASONS
 
 REREAD_COUNT = 2
 """How often a range is read again when the sink finds another checksum: memory or wire may have damaged it."""
@@ -287,12 +288,10 @@ def _looks_like(found: Stat, file: Stat) -> bool:
     return found.size_bytes == file.size_bytes and found.attributes == file.attributes
 
 
-CONCERN_ALL = frozenset(
+CONCERN_ALL = LOGIN_REASONS | frozenset(
     {
-        "AUTHENTICATION_REQUIRED",
         "BUCKET_NOT_FOUND",
         "CANCELLED",
-        "CLOCK_SKEWED",
         "CREDENTIALS_MISSING",
         "CREDENTIALS_REFUSED",
         "NAMENODE_STANDBY",

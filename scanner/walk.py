@@ -20,6 +20,7 @@ from scanner.belt import Belt
 from scanner.march import Side
 from service.backoff import Backoff
 from stores.base import Lister, QuickLister, Stat, Stretch, sink_row, source_row
+from stores.login_reasons import LOGIN_REASONS
 
 LOG = logging.getLogger("blockferry.scanner")
 _RETRIES = metrics.get_meter("blockferry.scanner").create_counter(
@@ -28,12 +29,10 @@ _RETRIES = metrics.get_meter("blockferry.scanner").create_counter(
 IDLE_S = 0.25  # so often those behind look at their clocks while the store keeps silent
 
 # Reasons that say more than LIST_FAILED: they are kept.
-SPECIFIC = frozenset(
+SPECIFIC = LOGIN_REASONS | frozenset(
     {
         "ACCESS_DENIED",
-        "AUTHENTICATION_REQUIRED",
         "BUCKET_NOT_FOUND",
-        "CLOCK_SKEWED",
         "CREDENTIALS_MISSING",
         "CREDENTIALS_REFUSED",
         "INVALID_PATH",
