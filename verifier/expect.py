@@ -91,7 +91,7 @@ def of_receipt(planned: Stat, receipt: Receipt, kept_before: Stat | None = None)
         kind=planned.kind,
         size_bytes=planned.size_bytes,
         checksum=None if folder else checksum,
-        source_proven=receipt.source_proven and not folder,
+        source_proven=vouched(planned, receipt.source_proven) and not folder,
         attributes=planned.attributes,
         worth_reading=receipt.action is not Action.METADATA,
     )
@@ -109,11 +109,17 @@ def of_source(now: Stat, checksum: Checksum | None, source_proven: bool) -> Expe
         kind=now.kind,
         size_bytes=now.size_bytes,
         checksum=checksum,
-        source_proven=source_proven,
+        source_proven=vouched(now, source_proven),
         attributes=now.attributes,
         with_atime=False,
         with_mtime=not now.condition.is_open,
     )
+
+
+def vouched(file: Stat, proven: bool) -> bool:
+    """Returns whether the source's own sums vouch for a checksum of the content, when the bytes that were read were
+    `proven` by them: those of an encrypted file are of its ciphertext, and the checksum is our own."""
+    return proven and not (file.condition.is_encrypted and file.size_bytes)
 
 
 def compared_length(now: Stat, found: Stat) -> Stat:

@@ -21,7 +21,7 @@ from opentelemetry import trace
 from blockferry.errors import BlockferryError
 from ledger.records import Action, Proof, Receipt, Verdict
 from stores.base import Kind, Lister, Stat
-from verifier.expect import Question, source_change
+from verifier.expect import Question, source_change, vouched
 from verifier.prove import EntryProof, ProofBench, cancelled, prove
 
 # A page of each store costs as much as the questions for so many files (10 ms and 10 ms; 0.4 ms).
@@ -107,7 +107,7 @@ def _proof(question: Question, written: Stat | None, now: Stat | None) -> EntryP
     with _TRACER.start_as_current_span(
         "verify object", attributes={"path": path, "proof": proof, "size_bytes": size_bytes}
     ):
-        verdict = Verdict(path, proof, size_bytes, checksum, checksum, receipt.source_proven)
+        verdict = Verdict(path, proof, size_bytes, checksum, checksum, vouched(planned, receipt.source_proven))
         return EntryProof(verdict, seen=_seen(planned, receipt, written))
 
 

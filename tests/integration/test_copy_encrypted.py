@@ -88,6 +88,8 @@ def test_zones_are_copied_as_their_plaintext_by_those_who_may_read_them(
     assert int(transferred["key128/large"]["part_count"]) == 3
     verified = {row["path"]: row for row in done.rows("verified")}
     assert {row["proof"] for row in verified.values()} == {"STORED_CHECKSUM"}
+    assert {row["source_proven"] for row in transferred.values()} == {"true"}, "the ciphertext was compared"
+    assert {row["source_proven"] for row in verified.values()} == {"false"}, "nothing tells the plaintext's sum"
 
     whole = ferry.copy(source, destination, "--hdfs-user", "alice", "--verify", "POINT_IN_TIME_CONSISTENT", *PARTS)
     assert (whole.exit_code, whole.count("estimated_count")) == (0, 0), whole.errors

@@ -63,6 +63,16 @@ def test_own_hash_is_told_apart_from_the_sources_sums() -> None:
     assert not of_receipt(FILE, Receipt("a", Action.COPY, 10, checksum=CRC, source_proven=False)).source_proven
 
 
+@pytest.mark.parametrize("condition", [Condition.ENCRYPTED, Condition.OPEN_ENCRYPTED])
+def test_the_checksum_of_an_encrypted_file_is_our_own(condition: Condition) -> None:
+    """Its ciphertext was held against the source's sums; nothing at the source tells the plaintext's."""
+    encrypted = replace(FILE, condition=condition)
+    receipt = Receipt("a", Action.COPY, 10, checksum=CRC, source_proven=True)
+    assert not of_receipt(encrypted, receipt).source_proven
+    assert not of_source(encrypted, CRC, True).source_proven
+    assert of_source(replace(encrypted, size_bytes=0), CRC, True).source_proven
+
+
 def test_folder_expects_no_checksum() -> None:
     expected = of_receipt(FOLDER, Receipt("a/", Action.COPY, checksum=CRC, source_proven=True))
     assert expected.checksum is None

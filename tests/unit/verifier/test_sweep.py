@@ -143,3 +143,19 @@ def test_crc32_stays_crc32(stores: TwoStores) -> None:
     found = [proof.verdict.found for proof in swept(stores, group).values()]
     assert {checksum.algorithm for checksum in found if checksum} == {Algorithm.CRC32}
     assert len(found) == LEAST_COUNT
+
+
+def test_the_hash_of_an_encrypted_files_plaintext_is_said_to_be_our_own(stores: TwoStores) -> None:
+    group = tuple(_encrypted(question) for question in moved(stores))
+    proofs = swept(stores, group)
+    assert len(proofs) == len(group)
+    for question in group:
+        proof = proofs[question.entry.path]
+        assert (proof.verdict.source_proven, proof.verdict.failure) == (False, None)
+        assert proof.verdict == stores.prove(question).verdict
+
+
+def _encrypted(question: Question) -> Question:
+    assert question.entry.source is not None
+    source = replace(question.entry.source, condition=Condition.ENCRYPTED)
+    return replace(question, entry=replace(question.entry, source=source))
