@@ -27,9 +27,9 @@ def is_about_call(error: BlockferryError) -> bool:
 
 
 def can_pass(failures: tuple[BlockferryError, ...]) -> bool:
-    """Returns whether waiting can help: one failure may pass by itself, and none needs help but for unknown hosts."""
-    helpless = any(not each.retryable and each.reason != "HOST_UNKNOWN" for each in failures)
-    return not helpless and any(each.retryable for each in failures)
+    """Returns whether waiting can help a cluster that has answered before: nothing in it needs somebody's help. A host
+    name that is unknown now may be known again."""
+    return all(each.retryable or each.reason == "HOST_UNKNOWN" for each in failures)
 
 
 def unable(failures: tuple[BlockferryError, ...], lasted_s: float, silent: tuple[str, ...] = ()) -> BlockferryError:

@@ -3,6 +3,7 @@
 Scripted NameNodes and a clock of our own, so that no test waits for real time but where a NameNode hangs.
 """
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -186,6 +187,23 @@ def test_a_cluster_that_has_answered_is_waited_for_when_nobody_listens_any_more(
         error = refusal(client)
     assert error.reason == "NAMENODE_UNAVAILABLE"
     assert sum(time.pauses) >= PATIENCE.limit_s
+
+
+def test_a_name_that_is_unknown_for_a_while_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = OwnTime()
+    with cluster(nothing_there, time=time) as (client, servers):
+        client.get_file_info("/x")
+        servers[0].hang_up()
+        connect, fails = socket.create_connection, iter([True] * 6)
+
+        def unresolved(address: tuple[str, int], timeout: float) -> socket.socket:
+            if next(fails, False):
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            return connect(address, timeout)
+
+        monkeypatch.setattr(socket, "create_connection", unresolved)
+        assert client.get_file_info("/x") is None
+    assert len(time.pauses) == 6
 
 
 def test_a_dead_namenode_of_two_costs_no_pause() -> None:

@@ -66,6 +66,10 @@ class ScriptedNameNode:
         """Ends as a killed process does: nobody listens, and every connection breaks."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Breaks every connection."""
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
