@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -149,6 +149,7 @@ def test_later_attempts_at_a_shard_take_the_place_of_earlier_ones() -> None:
     assert told_until_s(names) == 9
 
 
+@settings(deadline=None)  # the first example loads what Arrow needs
 @given(st.lists(st.lists(st.text(max_size=3), min_size=1, unique=True).map(sorted), max_size=4), st.integers(1, 3))
 def test_streams_become_one_in_key_order(streams: list[list[str]], table_rows: int) -> None:
     def tables(number: int, paths: list[str]) -> list[pa.Table]:

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores import s3_pages
@@ -47,6 +47,7 @@ def entries_by_xml(body: bytes, prefix: str = "") -> list[Stat]:
         return entries(body, prefix)
 
 
+@settings(deadline=None)
 @given(
     form=st.sampled_from([SEAWEED, VERSITYGW, PLAIN, LINES]),
     keys=st.lists(KEYS, min_size=1, max_size=5),
