@@ -29,7 +29,6 @@ from stores.hdfs.source import HdfsSource
 from stores.location import HdfsLocation
 from tests.support.hadoop_tools import java_command
 from tests.support.hdfs import HdfsCluster
-from tests.support.hdfs_profile import Profile
 from tests.support.hdfs_units import unit_files
 from tests.support.tree import FileSpec
 
@@ -106,7 +105,6 @@ def bench(size_bytes: int, run_count: int, policy: str, java: bool) -> dict[str,
             datanode_count=data_units + parity_units,
             replication=1,
             block_size=unit_bytes,
-            profile=Profile(erasure_policies=(policy,)),
         )
         with starting as cluster:
             cluster.make_erasure_folder("/coded", policy)

@@ -11,6 +11,7 @@ from tests.support.hdfs_profile import Kerberos, Profile
 from tests.support.kdc import Kdc
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import RcloneServer, SeaweedServer, VersitygwServer
+from tests.support.tree import folder
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +47,8 @@ def kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def encrypted_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """One NameNode and one DataNode in ALPHA.TEST that demand dfs.encrypt.data.transfer, and privacy of RPC."""
     profile = Profile(kerberos=Kerberos(kdc.realm, rpc=("privacy",), encrypt=True))
-    folder = tmp_path_factory.mktemp("encrypted-hdfs")
-    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=profile) as cluster:
+    place = tmp_path_factory.mktemp("encrypted-hdfs")
+    with HdfsCluster.start(place, datanode_count=1, replication=1, profile=profile) as cluster:
         yield cluster
 
 
@@ -55,15 +56,12 @@ def encrypted_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def other_kerberos_hdfs(other_kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """One NameNode and one DataNode in BETA.TEST: integrity of RPC, integrity or privacy of transfer, without AES."""
     kerberos = Kerberos(other_kdc.realm, rpc=("integrity",), transfer=("integrity", "privacy"), aes=False)
-    folder = tmp_path_factory.mktemp("other-kerberos-hdfs")
-    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=Profile(kerberos=kerberos)) as cluster:
+    place = tmp_path_factory.mktemp("other-kerberos-hdfs")
+    with HdfsCluster.start(place, datanode_count=1, replication=1, profile=Profile(kerberos=kerberos)) as cluster:
         yield cluster
 
 
-def _make_zones(cluster: HdfsCluster) -> HdfsCluster:
-    cluster.make_encryption_zone("/zone128", "key128")
-    cluster.make_encryption_zone("/zone256", "key256")
-    return cluster
+_ZONES = tuple(folder(f"/zone{bits}", mode=0o777, encryption_key=f"key{bits}") for bits in (128, 256))
 
 
 @pytest.fixture(scope="session")
@@ -72,20 +70,20 @@ def kms_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
 
     Files below /zone256/xor are XOR-2-1-1024k as well; all others have one replica.
     """
-    folder = tmp_path_factory.mktemp("kms-hdfs")
-    profile = Profile(kms=2, erasure_policies=("XOR-2-1-1024k",))
-    with HdfsCluster.start(folder, datanode_count=3, replication=1, profile=profile) as cluster:
-        _make_zones(cluster).make_erasure_folder("/zone256/xor", "XOR-2-1-1024k")
+    place = tmp_path_factory.mktemp("kms-hdfs")
+    with HdfsCluster.start(place, datanode_count=3, replication=1, profile=Profile(kms=2)) as cluster:
+        cluster.make([*_ZONES, folder("/zone256/xor", erasure_policy="XOR-2-1-1024k")])
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def kms_kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """The same in ALPHA.TEST: the KMS ask for Kerberos, as kerberos_hdfs all protections are offered."""
-    folder = tmp_path_factory.mktemp("kms-kerberos-hdfs")
+    place = tmp_path_factory.mktemp("kms-kerberos-hdfs")
     profile = Profile(kerberos=Kerberos(kdc.realm), kms=2)
-    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=profile) as cluster:
-        yield _make_zones(cluster)
+    with HdfsCluster.start(place, datanode_count=1, replication=1, profile=profile) as cluster:
+        cluster.make(_ZONES)
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -105,19 +103,17 @@ def version_hdfs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if request.param == VERSION:
         yield request.getfixturevalue("hdfs")
         return
-    folder, profile = tmp_path_factory.mktemp("version-hdfs"), Profile(version=request.param)
-    with HdfsCluster.start(folder, datanode_count=1, replication=1, profile=profile) as cluster:
+    place, profile = tmp_path_factory.mktemp("version-hdfs"), Profile(version=request.param)
+    with HdfsCluster.start(place, datanode_count=1, replication=1, profile=profile) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def erasure_hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
     """One NameNode and five DataNodes; what is made below /rs is RS-3-2-1024k, below /xor XOR-2-1-1024k."""
-    folders = {"/rs": "RS-3-2-1024k", "/xor": "XOR-2-1-1024k"}
-    profile = Profile(erasure_policies=tuple(folders.values()))
-    with HdfsCluster.start(tmp_path_factory.mktemp("erasure-hdfs"), datanode_count=5, profile=profile) as cluster:
-        for folder, policy in folders.items():
-            cluster.make_erasure_folder(folder, policy)
+    policies = {"/rs": "RS-3-2-1024k", "/xor": "XOR-2-1-1024k"}
+    with HdfsCluster.start(tmp_path_factory.mktemp("erasure-hdfs"), datanode_count=5) as cluster:
+        cluster.make(folder(path, erasure_policy=policy) for path, policy in policies.items())
         yield cluster
 
 

@@ -1,6 +1,7 @@
 """The kinds of HDFS in the test bed: Hadoop's own tools prove that each is what its profile says."""
 
 import subprocess
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.support.tree import FileSpec
 
 _SIZE = 1_500_000
 _SECRET = 0o400
+_SASL = "org.apache.hadoop.hdfs.protocol.datatransfer.sasl"
+_FOREIGN = "GSS initiate failed|does not match expected pattern|Cannot find KDC|Cannot locate KDC"
 _HA = "org.apache.hadoop.hdfs.server.namenode.ha"
 
 
@@ -58,21 +61,41 @@ def test_a_cluster_refuses_another_protection_and_a_ticket_of_another_realm(
     with pytest.raises(RuntimeError, match="No common protection layer between client and server"):
         other_kerberos_hdfs.shell("-ls", "/", user="alice", conf=privacy)
     foreign = ("-Dfs.defaultFS=" + other_kerberos_hdfs.uri, "-ls", "/")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=_FOREIGN):
         kerberos_hdfs.shell(*foreign, user="alice")
     assert other_kerberos_hdfs.shell("-ls", "/", user="alice") == ""
+
+
+def _talkative(cluster: HdfsCluster, settings: Mapping[str, str]) -> Path:
+    """Returns site files with which a client prints how it logs in at DataNodes."""
+    conf = cluster.client_folder("talkative", settings)
+    logging = (conf / "log4j.properties").read_text().replace("System.err", "System.out")
+    (conf / "log4j.properties").write_text(f"{logging}\nlog4j.logger.{_SASL}=DEBUG\n")
+    return conf
 
 
 def test_a_cluster_with_encrypted_transfer_says_so_and_serves_its_clients(
     encrypted_hdfs: HdfsCluster, folder_name: str, tmp_path: Path
 ) -> None:
-    encrypted_hdfs.make([FileSpec(f"{folder_name}/f", size=_SIZE, seed=1, owner="alice", mode=_SECRET)])
-    assert _length(encrypted_hdfs, f"{folder_name}/f", tmp_path / "f") == _SIZE
-    log = (encrypted_hdfs.plan.folder / "logs" / "datanode1.log").read_text()
-    assert "does not require encrypted" not in log
+    path = f"{folder_name}/f"
+    encrypted_hdfs.make([FileSpec(path, size=_SIZE, seed=1, owner="alice", mode=_SECRET)])
+    unaware = _talkative(encrypted_hdfs, {"dfs.encrypt.data.transfer": "false"})
+    said = encrypted_hdfs.shell("-get", path, str(tmp_path / "f"), user="alice", conf=unaware)
+    assert (tmp_path / "f").stat().st_size == _SIZE
+    assert "SASL client doing encrypted handshake" in said
+    assert "AES/CTR/NoPadding" in said
 
 
-def test_a_wrong_keytab_and_an_expired_ticket_are_refused(kdc: Kdc, tmp_path: Path) -> None:
+def test_privacy_is_by_aes_where_the_cluster_knows_it(
+    kerberos_hdfs: HdfsCluster, alices_file: str, tmp_path: Path
+) -> None:
+    conf = _talkative(kerberos_hdfs, {"dfs.data.transfer.protection": "privacy"})
+    said = kerberos_hdfs.shell("-get", alices_file, str(tmp_path / "f"), user="alice", conf=conf)
+    assert "SASL client doing general handshake" in said
+    assert "AES/CTR/NoPadding" in said
+
+
+def test_a_right_keytab_gives_tickets_and_a_wrong_one_none(kdc: Kdc, tmp_path: Path) -> None:
     environment = kdc.realm.client_environment(kdc.kinit("alice", tmp_path / "cache", "-l", "60s"))
     assert "alice@ALPHA.TEST" in subprocess.run(["klist"], env=environment, capture_output=True, text=True).stdout
     wrong = ["kinit", "-kt", str(kdc.wrong_keytab("alice")), "alice"]

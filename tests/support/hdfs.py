@@ -90,8 +90,6 @@ class HdfsCluster:
             if plan.highly_available:
                 cluster.fail_over(NAMENODE)
             cluster.wait_router()
-            for policy in profile.erasure_policies:
-                cluster.erasure("-enablePolicy", "-policy", policy)
         except BaseException:
             cluster.stop()
             raise
@@ -187,9 +185,8 @@ class HdfsCluster:
             return
         conf = hdfs_daemons.conf_folder(self.plan, kms_name(0))
         store = hdfs_kms_settings.key_store(self.plan)
-        for key, bits in hdfs_kms_settings.KEYS.items():
-            create = ("create", key, "-size", str(bits), "-provider", store)
-            self.java("org.apache.hadoop.crypto.key.KeyShell", *create, conf=conf)
+        wanted = (word for key, bits in hdfs_kms_settings.KEYS.items() for word in (key, str(bits)))
+        self.java(hdfs_daemons.MAKE_TREE, "keys", store, *wanted, conf=conf)
 
     def start_daemon(self, name: str) -> None:
         """Starts one daemon (again, with its old data and ports); does not wait for it."""
@@ -384,14 +381,12 @@ class HdfsCluster:
         return self.java("org.apache.hadoop.hdfs.tools.ECAdmin", *arguments)
 
     def make_erasure_folder(self, path: str, policy: str) -> None:
-        """Makes a folder whose files are erasure coded, such as by RS-3-2-1024k (2 s; one for many tests will do)."""
-        self.make([tree_folder(path)])
-        self.erasure("-setPolicy", "-path", path, "-policy", policy)
+        """Makes a folder whose files are erasure coded, such as by RS-3-2-1024k."""
+        self.make([tree_folder(path, erasure_policy=policy)])
 
     def make_encryption_zone(self, path: str, key: str) -> None:
-        """Makes a folder, open to everybody, whose files are encrypted with a key of hdfs_kms_settings.KEYS (2 s)."""
-        self.make([tree_folder(path, mode=0o777)])
-        self.java("org.apache.hadoop.hdfs.tools.CryptoAdmin", "-createZone", "-keyName", key, "-path", path)
+        """Makes a folder, open to everybody, whose files are encrypted with a key of hdfs_kms_settings.KEYS."""
+        self.make([tree_folder(path, mode=0o777, encryption_key=key)])
 
     # ---- files -----------------------------------------------------------------------------------------------
 

@@ -38,7 +38,6 @@ class Profile:
     journals: int = 0
     kms: int = 0
     router: bool = False
-    erasure_policies: tuple[str, ...] = ()
     version: str = VERSION
 
 

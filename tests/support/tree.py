@@ -38,11 +38,34 @@ class FileSpec:
     mtime_ms: int = 0
     kind: Kind = Kind.FILE
     from_local: Path | None = None
+    erasure_policy: str = ""
+    encryption_key: str = ""
 
 
-def folder(path: str, *, owner: str = "", group: str = "", mode: int = 0, mtime_ms: int = 0) -> FileSpec:
-    """Returns the description of a folder (empty, unless files are made in it)."""
-    return FileSpec(path, owner=owner, group=group, mode=mode, mtime_ms=mtime_ms, kind=Kind.FOLDER)
+def folder(
+    path: str,
+    *,
+    owner: str = "",
+    group: str = "",
+    mode: int = 0,
+    mtime_ms: int = 0,
+    erasure_policy: str = "",
+    encryption_key: str = "",
+) -> FileSpec:
+    """Returns the description of a folder (empty, unless files are made in it).
+
+    erasure_policy such as RS-3-2-1024k makes its files striped; encryption_key makes it an encryption zone.
+    """
+    return FileSpec(
+        path,
+        owner=owner,
+        group=group,
+        mode=mode,
+        mtime_ms=mtime_ms,
+        kind=Kind.FOLDER,
+        erasure_policy=erasure_policy,
+        encryption_key=encryption_key,
+    )
 
 
 def _line(spec: FileSpec) -> str:
@@ -52,7 +75,7 @@ def _line(spec: FileSpec) -> str:
     fields = (
         spec.kind, spec.path, spec.size, spec.seed, spec.block_size, spec.replication, spec.bytes_per_checksum,
         spec.checksum_type, spec.append_bytes, int(spec.append_new_block), spec.owner, spec.group, spec.mode,
-        spec.mtime_ms, local,
+        spec.mtime_ms, local, spec.erasure_policy, spec.encryption_key,
     )  # fmt: skip
     return "\t".join(quote(str(field), safe="/") for field in fields)
 

@@ -2,6 +2,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -15,6 +16,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.crypto.key.KeyProvider;
+import org.apache.hadoop.crypto.key.KeyProviderFactory;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
@@ -22,6 +25,8 @@ import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.hdfs.DistributedFileSystem;
+import org.apache.hadoop.hdfs.client.CreateEncryptionZoneFlag;
+import org.apache.hadoop.hdfs.client.HdfsAdmin;
 import org.apache.hadoop.hdfs.client.HdfsDataOutputStream;
 import org.apache.hadoop.util.DataChecksum;
 
@@ -31,7 +36,7 @@ import org.apache.hadoop.util.DataChecksum;
  *
  * make DESCRIPTION THREADS: one line per entry. hold PATH SIZE SEED KNOWN (path percent-escaped): a file that stays open
  * until a line (closed properly) or the end of standard input (abandoned) arrives; of a KNOWN above 0 the NameNode is told
- * that so many bytes are there, all others are flushed to DataNodes only.
+ * that so many bytes are there, all others are flushed to DataNodes only. keys PROVIDER NAME BITS ...: keys in a store.
  */
 public final class MakeTree {
   private static final int BLOCK_BYTES = 65536;
@@ -42,7 +47,7 @@ public final class MakeTree {
   private record Entry(
       String kind, Path path, long size, long seed, long blockSize, short replication, int bytesPerChecksum,
       String checksumType, long appendBytes, boolean appendNewBlock, String owner, String group, int mode,
-      long mtimeMs, String local) {
+      long mtimeMs, String local, String erasurePolicy, String encryptionKey) {
 
     static Entry parse(String line) {
       String[] f = line.split("\t", -1);
@@ -52,7 +57,7 @@ public final class MakeTree {
       return new Entry(
           f[0], hdfsPath(f[1]), Long.parseLong(f[2]), Long.parseLong(f[3]), Long.parseLong(f[4]), Short.parseShort(f[5]),
           Integer.parseInt(f[6]), f[7], Long.parseLong(f[8]), f[9].equals("1"), f[10], f[11], Integer.parseInt(f[12]),
-          Long.parseLong(f[13]), f[14]);
+          Long.parseLong(f[13]), f[14], f[15], f[16]);
     }
 
     boolean isFile() {
@@ -148,6 +153,18 @@ public final class MakeTree {
     }
   }
 
+  private void folder(Entry e) throws IOException {
+    dfs.mkdirs(e.path);
+    if (!e.encryptionKey.isEmpty()) {
+      new HdfsAdmin(dfs.getUri(), configuration)
+          .createEncryptionZone(e.path, e.encryptionKey, EnumSet.of(CreateEncryptionZoneFlag.PROVISION_TRASH));
+    }
+    if (!e.erasurePolicy.isEmpty()) {
+      dfs.enableErasureCodingPolicy(e.erasurePolicy);
+      dfs.setErasureCodingPolicy(e.path, e.erasurePolicy);
+    }
+  }
+
   private Void named(Entry e) throws IOException {
     try {
       return file(e);
@@ -163,7 +180,7 @@ public final class MakeTree {
     }
     for (Entry e : entries) {
       if (!e.isFile()) {
-        dfs.mkdirs(e.path);
+        folder(e);
       }
     }
     ExecutorService pool = Executors.newFixedThreadPool(threads);
@@ -198,14 +215,24 @@ public final class MakeTree {
     }
   }
 
+  private static void keys(String[] arguments) throws Exception {
+    KeyProvider provider = KeyProviderFactory.get(new URI(arguments[1]), new Configuration());
+    for (int i = 2; i < arguments.length; i += 2) {
+      KeyProvider.Options options = KeyProvider.options(new Configuration());
+      provider.createKey(arguments[i], options.setBitLength(Integer.parseInt(arguments[i + 1])));
+    }
+    provider.flush();
+  }
+
   public static void main(String[] arguments) {
     try {
-      MakeTree maker = new MakeTree(new Configuration());
-      if (arguments[0].equals("hold")) {
-        maker.hold(decoded(arguments[1]), Long.parseLong(arguments[2]), Long.parseLong(arguments[3]),
-            Long.parseLong(arguments[4]));
-      } else {
-        maker.make(arguments[1], Integer.parseInt(arguments[2]));
+      switch (arguments[0]) {
+        case "keys" -> keys(arguments);
+        case "hold" ->
+            new MakeTree(new Configuration())
+                .hold(decoded(arguments[1]), Long.parseLong(arguments[2]), Long.parseLong(arguments[3]),
+                    Long.parseLong(arguments[4]));
+        default -> new MakeTree(new Configuration()).make(arguments[1], Integer.parseInt(arguments[2]));
       }
       Runtime.getRuntime().halt(0); // no shutdown hook closes a file that is to stay open
     } catch (Throwable error) {
