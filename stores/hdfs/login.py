@@ -26,6 +26,7 @@ from stores.location import HdfsLocation
 
 TOKEN_FILE_VARIABLE = "HADOOP_TOKEN_FILE_LOCATION"  # noqa: S105 - a variable's name
 _NO_TICKET = frozenset({"TICKET_MISSING", "TICKET_EXPIRED", "KDC_UNKNOWN", "KERBEROS_MISSING", "KRB5_CONF_INVALID"})
+_SKEW_S = 300.0  # clockskew of krb5.conf
 _CURE = (
     "Give the location a principal and a keytab (--hdfs-principal, --hdfs-keytab), or run kinit as the worker's user."
 )
@@ -126,9 +127,24 @@ class ClusterLogin:
                 host=f"{host}:{port}",
             )
 
-    def refused(self) -> None:
-        """Notes that a server did not take the login: the next one is made with new tickets."""
+    def refused(self, error: BlockferryError) -> BlockferryError:
+        """Notes that a server did not take the login: the next one is made with new tickets. Servers say no reason
+        (`GSS initiate failed`): returns CLOCK_SKEWED where the KDC's clock is one, else `error`."""
+        ahead_s = 0.0
+        with suppress(BlockferryError):
+            ahead_s = self.kerberos.session().kdc_ahead_s
         self.kerberos.forget()
+        if abs(ahead_s) < _SKEW_S or self._tokens:
+            return error
+        way = "ahead of" if ahead_s > 0 else "behind"
+        skewed = BlockferryError(
+            "CLOCK_SKEWED",
+            f"{error.message} The KDC's clock is {abs(ahead_s):.0f} s {way} this machine's: let NTP set the clocks of "
+            "KDC, worker and cluster, which must differ by less than 5 minutes.",
+            whose=Whose.CALLER,
+        )
+        skewed.coordinates = error.coordinates
+        return skewed
 
     def _by_kerberos(self, host: str, offer: Offer, server: str) -> GssapiLogin:
         try:

@@ -62,9 +62,10 @@ class RpcPool:
             if asks_for_login(answer.class_name, answer.message) and self._login is not None and self._login.demanded():
                 answer = self._answer(method, request)
         if answer.status is not Status.SUCCESS:
+            error = remote_error(answer.class_name, answer.message, method, self.server.address, path)
             if self._login is not None and is_about_login(answer.class_name, answer.message):
-                self._login.refused()
-            raise remote_error(answer.class_name, answer.message, method, self.server.address, path)
+                raise self._login.refused(error)
+            raise error
         return answer.body
 
     def close(self) -> None:

@@ -66,8 +66,8 @@ class Login(Protocol):
         """Raises where a server without security is not accepted."""
         ...
 
-    def refused(self) -> None:
-        """Notes that a server did not take the login."""
+    def refused(self, error: BlockferryError) -> BlockferryError:
+        """Notes that a server did not take the login. Returns the error, or one that knows why."""
         ...
 
 

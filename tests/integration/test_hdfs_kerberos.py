@@ -298,6 +298,17 @@ def test_a_login_that_fails_says_why_and_what_to_do(
         assert error.retryable == (reason == "KDC_UNAVAILABLE")
 
 
+def test_clocks_that_differ_are_named(kerberos_hdfs: HdfsCluster, kdc: Kdc, files: str) -> None:
+    """The client follows the KDC's clock, so it is the NameNode that refuses; without that the KDC does."""
+    with kdc.skewed("+11m") as realm:
+        error = refusal(location(kerberos_hdfs, realm, files))
+        assert error.reason == "CLOCK_SKEWED"
+        assert "ahead of this machine's" in error.message
+        strict = realm.folder / "strict.conf"
+        strict.write_text(realm.krb5_conf.read_text().replace("[realms]", " kdc_timesync = 0\n[realms]"))
+        assert refusal(location(kerberos_hdfs, realm, files, krb5_conf=str(strict))).reason == "CLOCK_SKEWED"
+
+
 def test_a_keytab_without_a_principal_is_refused_at_once() -> None:
     with pytest.raises(BlockferryError, match="no principal") as caught:
         HdfsSource(HdfsLocation(("nn:8020",), "/", keytab="/a"))
