@@ -297,10 +297,9 @@ def test_a_whole_copy_with_a_datanode_missing(
     tree: Tree, seaweed: SeaweedServer, bucket_name: str, tmp_path: Path
 ) -> None:
     seaweed.make_bucket(bucket_name)
+    options = ("--verify", "POINT_IN_TIME_CONSISTENT", "--part-size", "5MiB")  # the largest file has two parts
     with tree.without("datanode3"):
-        run = Ferry(tmp_path, seaweed).copy(
-            f"{tree.cluster.uri}{tree.root('/rs')}", f"s3://{bucket_name}", "--verify", "POINT_IN_TIME_CONSISTENT"
-        )
+        run = Ferry(tmp_path, seaweed).copy(f"{tree.cluster.uri}{tree.root('/rs')}", f"s3://{bucket_name}", *options)
     assert (run.exit_code, run.state, run.failed) == (0, "SUCCESS", {}), run.errors
     assert {row["proof"] for row in run.rows("verified")} == {"STORED_CHECKSUM"}
     assert objects(seaweed, bucket_name) == {name_of(length): content(length, length) for length in LENGTHS}
