@@ -82,7 +82,7 @@ class Experience:
         self._avoided: dict[Address, _Avoided] = {}
         self._pace = Pace()
         self._allowance = Allowance()
-        self._limits: dict[tuple[bool, Mark, int], Limit] = {}  # they are few, and each read needs one
+        self._limits: dict[tuple[bool, Mark, int, bool], Limit] = {}  # they are few, and each read needs one
 
     def ranked(self, addresses: tuple[Address, ...]) -> tuple[tuple[Address, Mark], ...]:
         """Returns the addresses with what is held against each: those with nothing first, otherwise in their order.
@@ -97,7 +97,9 @@ class Experience:
                 sorted(((address, self._mark(address, now)) for address in addresses), key=lambda each: each[1])
             )
 
-    def limit(self, size_bytes: int | None, others: tuple[Mark, ...], given_up_count: int) -> Limit:
+    def limit(
+        self, size_bytes: int | None, others: tuple[Mark, ...], given_up_count: int, is_final: bool = True
+    ) -> Limit:
         """Returns how long a DataNode may take.
 
         Args:
@@ -105,14 +107,15 @@ class Experience:
             others: what is held against those that could be asked instead. A silent DataNode is given up when one of
                 them is not dead, a slow one when nothing is held against one: when all are slow, none is given up.
             given_up_count: how many were given up already for this range; doubles the time each.
+            is_final: False while the NameNode can be asked for more replicas: a silent one is not waited for then.
         """
-        key = (size_bytes is None, min(others) if others else Mark.DEAD, given_up_count)
+        key = (size_bytes is None, min(others) if others else Mark.DEAD, given_up_count, is_final)
         if (limit := self._limits.get(key)) is None:
             limit = self._limits[key] = self._limit(*key)
         return limit
 
-    def _limit(self, for_sums: bool, best: Mark, given_up_count: int) -> Limit:
-        if best is Mark.DEAD:
+    def _limit(self, for_sums: bool, best: Mark, given_up_count: int, is_final: bool) -> Limit:
+        if best is Mark.DEAD and is_final:
             return Limit(self._timeout_s, min(self._waits.last_connect_s, self._timeout_s))
         patience = 2.0**given_up_count
         silence_s = self._waits.sums_silence_s if for_sums else self._waits.silence_s

@@ -71,15 +71,19 @@ class Search:
         """Returns the DataNodes that failed, for one of these reasons if there are any."""
         return tuple(address for address, error in self.failures.items() if not reasons or error.reason in reasons)
 
-    def attempts(self, experience: Experience) -> Iterator[Attempt]:
-        """Yields the DataNodes to ask, without those whose replica is known to be corrupt."""
+    def attempts(self, experience: Experience, is_renewed: bool) -> Iterator[Attempt]:
+        """Yields the DataNodes to ask, without those whose replica is known to be corrupt.
+
+        The last one is waited for as long as can be only when the NameNode was asked: a layout may be old, and one of a
+        file that was just written may lack replicas.
+        """
         located, addresses = self.block.located, addresses_of(self.block.located, self.address_of)
         if corrupt := self.hosts("CHECKSUM_MISMATCH"):
             addresses = tuple(each for each in addresses if each not in corrupt)
         ranked = experience.ranked(addresses)
         marks = tuple([mark for _, mark in ranked])
         for index, (address, _) in enumerate(ranked):
-            limit = experience.limit(self.size_bytes, marks[index + 1 :], self.given_up_count)
+            limit = experience.limit(self.size_bytes, marks[index + 1 :], self.given_up_count, is_renewed)
             yield Attempt(address, located, limit)
 
     def note(self, address: Address, error: BlockferryError) -> None:
@@ -145,7 +149,7 @@ def over_replicas(
     for is_renewed in (False, True):
         if is_renewed:
             search.block = renew(search.file, search.block)
-        for attempt in search.attempts(experience):
+        for attempt in search.attempts(experience, is_renewed):
             begin = experience.clock()
             try:
                 result = operate(attempt)

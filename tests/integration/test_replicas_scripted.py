@@ -67,6 +67,7 @@ class Bench:
     addresses: tuple[Address, ...]
     block_count: int = 1
     waits: Waits = field(default_factory=Waits)
+    addresses_now: tuple[Address, ...] = ()
     questions: list[str] = field(default_factory=list)
     reports: list[LocatedBlockProto] = field(default_factory=list)
 
@@ -79,7 +80,7 @@ class Bench:
 
     def _ask(self, path: str, size_bytes: int) -> bytes:
         self.questions.append(path)
-        return layout(self.addresses, self.block_count, token=b"new")
+        return layout(self.addresses_now or self.addresses, self.block_count, token=b"new")
 
     def read(self, block: int = 0) -> RangeRead:
         """Reads one block, and looks at its bytes after every other thread has had its chance to change them."""
@@ -182,6 +183,13 @@ def test_a_replica_that_breaks_off_says_nothing_about_its_datanode() -> None:
     with bench(cut_off(70_000, Then.CLOSE), sound(SENDER)) as (made, servers):
         assert made.read().retry_count == 1
         assert made.mark(servers[0].address) is Mark.NONE
+
+
+def test_a_hung_datanode_of_an_old_layout_does_not_hide_the_replicas_of_today() -> None:
+    with bench(cut_off(0, Then.HANG), waits=NO_SILENCE) as (made, _), ScriptedDatanode(sound(SENDER)) as new:
+        made.addresses_now = (*made.addresses, new.address)
+        assert made.read().retry_count == 1
+        assert made.questions == ["a/f"]
 
 
 # ---- tokens ----------------------------------------------------------------------------------------------------------

@@ -111,6 +111,11 @@ def test_the_last_replica_is_never_given_up_while_it_moves(experience: Experienc
     assert (limit.silence_s, limit.look_s) == (60.0, float("inf"))
 
 
+def test_the_last_one_of_an_old_layout_may_move_slowly_but_not_be_silent(experience: Experience) -> None:
+    limit = experience.limit(MIB, (), 0, is_final=False)
+    assert (limit.silence_s, limit.connect_s, limit.look_s) == (5.0, 4.0, float("inf"))
+
+
 def test_when_all_are_slow_none_is_given_up(experience: Experience) -> None:
     used_to(experience, MIB, 0.1)
     assert experience.limit(MIB, (Mark.SLOW, Mark.SLOW), 0).look_s == float("inf")

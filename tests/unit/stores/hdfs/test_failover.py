@@ -207,7 +207,7 @@ def test_patience_grows_from_replica_to_replica() -> None:
 
     with pytest.raises(BlockferryError):
         over_replicas(Search(FILE, block("a", "b", "c"), 0, 10), Experience(60.0), unchanged, operate)
-    assert seen[:3] == [5.0, 10.0, 60.0]
+    assert seen == [5.0, 10.0, 20.0, 60.0, 60.0, 60.0]
 
 
 def test_datanodes_are_addressed_by_name_where_that_is_wanted() -> None:
