@@ -150,10 +150,24 @@ class RpcConnection:
         deadline_s = time.monotonic() + timeout_s
         call_id = next(self._call_ids)
         self._socket.settimeout(timeout_s)
-        self._send(rpc_frame.call(self._client_id, call_id, self._server.protocol, method, request))
+        try:
+            self._send(rpc_frame.call(self._client_id, call_id, self._server.protocol, method, request))
+        except (BrokenPipeError, ConnectionResetError) as broken:
+            return self._last_words(broken, deadline_s)
         answer = rpc_frame.answer(self._receive_frame(deadline_s))
         if answer.call_id != call_id and answer.status is not Status.FATAL:
             raise FrameError(f"the answer to call {answer.call_id} came instead of that to call {call_id}")
+        return answer
+
+    def _last_words(self, broken: OSError, deadline_s: float) -> Answer:
+        """Returns what the server said before it closed the connection: one that takes nobody by name alone does not
+        wait for the call. Raises `broken` where it said nothing."""
+        try:
+            answer = rpc_frame.answer(self._receive_frame(deadline_s))
+        except (OSError, FrameError):
+            raise broken from None
+        if answer.status is not Status.FATAL:
+            raise broken
         return answer
 
     def _log_in(self, login: Login, deadline_s: float) -> None:

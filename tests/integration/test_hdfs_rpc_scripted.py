@@ -11,10 +11,12 @@ import pytest
 from blockferry.errors import BlockferryError, Whose
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.patience import Patience
+from stores.hdfs.rpc_connection import RpcConnection, server_of
 from stores.hdfs.wire.listing_pb2 import EntryAnswerProto, ListedEntryProto, LocationsAnswerProto
 from tests.support.scripted_namenode import STANDBY, Respond, ScriptedNameNode, failed, in_turn, nothing_there, says
 
 IMPATIENT = Patience(limit_s=0)
+_DENIED = "org.apache.hadoop.security.AccessControlException"
 
 
 @contextmanager
@@ -41,6 +43,24 @@ def test_a_cluster_with_kerberos_is_told() -> None:
         assert "Kerberos" in error.message
         refusal(client)
         assert servers[0].connection_count == 2  # after a fatal answer the connection is of no use
+
+
+@pytest.mark.parametrize("word", [b"", b"no frame", failed(_DENIED, "Kerberos only", status=2)(0)])
+def test_what_a_server_said_before_it_broke_the_connection_is_heard(word: bytes) -> None:
+    """A server that takes nobody by name alone refuses the connection, and may have closed it before the call."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        connection = RpcConnection(server_of(address, "protocol", "alice"), 5)
+        server, _ = listener.accept()
+        server.sendall(word)
+        server.shutdown(socket.SHUT_WR)
+        connection._socket.shutdown(socket.SHUT_WR)  # as after the other's reset: what is sent breaks
+        with server, closing(connection):
+            if word.endswith(b"Kerberos only"):
+                assert connection.call("getFileInfo", EntryAnswerProto(), 5).message == "Kerberos only"
+            else:
+                with pytest.raises(BrokenPipeError):
+                    connection.call("getFileInfo", EntryAnswerProto(), 5)
 
 
 def test_a_standby_leads_to_the_active_one_which_is_then_asked_first() -> None:
