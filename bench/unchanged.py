@@ -10,6 +10,7 @@ of the scanner is in the figure: both listings, comparing, reading and writing o
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import tempfile
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
+    gc.freeze()  # as the scanner does (`scanner/__main__.py`)
     with tempfile.TemporaryDirectory() as name, NullSink.start(Path(name, "s3")) as server:
         os.environ.update({"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key})
         sink = S3Store(S3Location(server.make_bucket("bench"), endpoint=server.endpoint))
