@@ -106,6 +106,11 @@ def test_every_namenode_is_told_with_its_state(ha_hdfs: HdfsCluster, folder_name
     assert failures(alone) == {"namenode": "NAMENODE_STANDBY"}
     routed = tried(HdfsLocation((ha_hdfs.router,), folder_name))
     assert not failures(routed)
+    try:
+        ha_hdfs.ha_admin("-transitionToStandby", "nn1")
+        assert failures(tried(in_service(ha_hdfs, folder_name))) == {"active": "NAMENODE_STANDBY"}
+    finally:
+        ha_hdfs.restore()
 
 
 def test_a_dead_namenode_and_datanodes_that_do_not_answer_are_told(ha_hdfs: HdfsCluster, folder_name: str) -> None:
@@ -179,6 +184,9 @@ def test_a_cluster_that_wants_kerberos_and_one_that_has_none_are_told(
     assert failures(tried(HdfsLocation((kerberos_hdfs.namenode,), "/"))) == {"namenode": "AUTHENTICATION_REQUIRED"}
     location = replace(secured(kerberos_hdfs, kdc.realm, "/"), namenodes=(hdfs.namenode,), conf_dir="")
     assert failures(tried(location)) == {"namenode": "NAMENODE_INSECURE"}
+    wanted = {"hadoop.security.authentication": "kerberos", "ipc.client.fallback-to-simple-auth-allowed": "true"}
+    allowed = hdfs.client_folder("steps-fallback", wanted)
+    assert not failures(tried(HdfsLocation((hdfs.namenode,), "/", conf_dir=str(allowed))))
 
 
 def test_protection_that_the_cluster_does_not_give_is_told(
