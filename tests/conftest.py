@@ -37,9 +37,13 @@ def other_kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kdc]:
 
 @pytest.fixture(scope="session")
 def kerberos_hdfs(kdc: Kdc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
-    """One NameNode and two DataNodes in ALPHA.TEST that offer every protection of RPC and transfer, and AES/CTR."""
+    """One NameNode and three DataNodes in ALPHA.TEST that offer every protection of RPC and transfer, and AES/CTR.
+
+    What is made below /xor is XOR-2-1-1024k.
+    """
     profile = Profile(kerberos=Kerberos(kdc.realm))
-    with HdfsCluster.start(tmp_path_factory.mktemp("kerberos-hdfs"), profile=profile) as cluster:
+    with HdfsCluster.start(tmp_path_factory.mktemp("kerberos-hdfs"), datanode_count=3, profile=profile) as cluster:
+        cluster.make([folder("/xor", erasure_policy="XOR-2-1-1024k")])
         yield cluster
 
 

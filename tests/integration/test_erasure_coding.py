@@ -22,11 +22,13 @@ from stores.hdfs.datanode import Datanodes
 from stores.hdfs.erasure import combine_units, parity_matrix
 from stores.hdfs.source import HdfsSource
 from stores.hdfs.striping import Policy, unit_blocks, unit_slices
-from stores.location import HdfsLocation
+from stores.location import HdfsLocation, Protection
 from tests.support.content import content
 from tests.support.ferry import Ferry, composite_crc32c, objects
 from tests.support.hdfs import HdfsCluster
 from tests.support.hdfs_units import unit_files
+from tests.support.kdc import Kdc
+from tests.support.kerberized import location, read_all
 from tests.support.processes import wait_for
 from tests.support.s3 import SeaweedServer
 from tests.support.tree import FileSpec
@@ -249,6 +251,17 @@ def test_more_corrupt_units_than_parity_are_told_with_their_places(tree: Tree, f
         assert set(error.coordinates["host"].split(",")) == hurt
         units[2].flip(9)
         assert read(source, file, 0, file.size_bytes, CRC32C)[0] == data_of(file)
+
+
+def test_with_kerberos_each_unit_has_its_token(kerberos_hdfs: HdfsCluster, kdc: Kdc, folder_name: str) -> None:
+    path = f"/xor{folder_name}/f"
+    kerberos_hdfs.make([FileSpec(path, 3 * MIB + 5, seed=5)])
+    where = location(kerberos_hdfs, kdc.realm, f"/xor{folder_name}", transfer_protection=Protection.PRIVACY)
+    for lost in (False, True):
+        if lost:
+            unit_files(kerberos_hdfs, path)[1].file.unlink()
+        with closing(HdfsSource(where)) as source:
+            assert read_all(source) == {"f": content(5, 3 * MIB + 5)}
 
 
 # What follows ends DataNodes, and has them again afterwards.
