@@ -76,12 +76,14 @@ def protection_refused(
     accepted: tuple[Protection, ...], offered: tuple[Protection, ...], server: str
 ) -> BlockferryError:
     """Returns the error of two sides that share no protection."""
-    of_rpc = "NameNode" in server
-    key = "hadoop.rpc.protection" if of_rpc else "dfs.data.transfer.protection"
+    key = "hadoop.rpc.protection" if "NameNode" in server else "dfs.data.transfer.protection"
+    cure = f"Have {key} of the cluster name one of these" if offered else "Have the cluster set up Kerberos for it"
+    if not offered and "DataNode" in server:
+        cure = "Have the cluster set dfs.encrypt.data.transfer, or use Kerberos and a DataNode port from 1024 on"
     return BlockferryError(
         "PROTECTION_REFUSED",
         f"{server[:1].upper()}{server[1:]} offers {_listed(offered)}, and the location accepts {_listed(accepted)} "
-        f"only. Have {key} of the cluster name one of these, or accept less in the location or its site files.",
+        f"only. {cure}, or accept less in the location or its site files.",
         whose=Whose.CALLER,
         expected=_listed(accepted),
         found=_listed(offered),

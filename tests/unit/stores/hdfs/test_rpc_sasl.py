@@ -206,4 +206,6 @@ def test_what_was_changed_on_the_way_is_not_taken() -> None:
 def test_the_first_that_both_know_is_chosen() -> None:
     assert choose((Protection.PRIVACY, Protection.INTEGRITY), ALL, SERVER) is Protection.PRIVACY
     with pytest.raises(BlockferryError, match=r"dfs\.data\.transfer\.protection"):
+        choose((Protection.PRIVACY,), (Protection.INTEGRITY,), "the DataNode dn:9866")
+    with pytest.raises(BlockferryError, match=r"dfs\.encrypt\.data\.transfer"):
         choose((Protection.PRIVACY,), (), "the DataNode dn:9866")
