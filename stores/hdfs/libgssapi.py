@@ -13,7 +13,8 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_void_p
 from enum import IntFlag
 from functools import lru_cache
 
-from stores.hdfs.libkrb5 import Krb5Error, missing
+from stores.hdfs.libkrb5 import Krb5Error
+from stores.hdfs.libkrb5_abi import missing
 
 _KRB5_OID = bytes.fromhex("2a864886f712010202")
 _SPNEGO_OID = bytes.fromhex("2b0601050502")

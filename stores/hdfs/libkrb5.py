@@ -1,8 +1,8 @@
 """The calls of MIT's libkrb5 that a login needs, through ctypes: tickets by keytab, by another cache, for a service.
 
 Only here because no other way gives one location its own krb5.conf without the process's environment (see
-docs/decisions). Knows neither HDFS nor when to log in again: that is `kerberos`. Struct layouts: krb5.h of MIT krb5,
-the same since 1.4. Every call gives the interpreter's lock away while it waits for a KDC.
+docs/decisions). Knows neither HDFS nor when to log in again: that is `kerberos`. Calls give the interpreter's lock away
+while they wait for a KDC.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_uint, c_uint32, c_void_p
-from ctypes.util import find_library
+from ctypes import POINTER, byref, c_char_p, c_void_p
 from dataclasses import dataclass
-from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
-from blockferry.errors import BlockferryError, Whose
+from stores.hdfs.libkrb5_abi import Creds, load
 
-CURE = "Install MIT Kerberos' libraries on the worker (Debian and Ubuntu: apt-get install libgssapi-krb5-2)."
 CONF_UNREADABLE = -1765328249  # KRB5_CONFIG_CANTOPEN
 _NT_UNKNOWN = 0  # with it the host's name is taken as it is: no DNS turns it into another one
 _ONLY_CACHED = 2  # KRB5_GC_CACHED
@@ -42,34 +39,6 @@ class Ticket:
     server: str
     start_s: int
     end_s: int
-
-
-class _Data(ctypes.Structure):
-    _fields_ = (("magic", c_int32), ("length", c_uint), ("data", c_void_p))
-
-
-class _Creds(ctypes.Structure):
-    """krb5_creds, with krb5_keyblock and krb5_ticket_times spread out."""
-
-    _fields_ = (
-        ("magic", c_int32),
-        ("client", c_void_p),
-        ("server", c_void_p),
-        ("key_magic", c_int32),
-        ("key_type", c_int32),
-        ("key_length", c_uint),
-        ("key_contents", c_void_p),
-        ("auth_time", c_uint32),
-        ("start_time", c_uint32),
-        ("end_time", c_uint32),
-        ("renew_till", c_uint32),
-        ("is_skey", c_uint),
-        ("ticket_flags", c_int32),
-        ("addresses", c_void_p),
-        ("ticket", _Data),
-        ("second_ticket", _Data),
-        ("authdata", c_void_p),
-    )
 
 
 class Krb5:
@@ -115,7 +84,7 @@ class Krb5:
             table = stack.enter_context(self._keytab(keytab))
             into = stack.enter_context(self._cache(cache))
             options = stack.enter_context(self._login_options(into))
-            creds = _Creds()
+            creds = Creds()
             call = self._library.krb5_get_init_creds_keytab
             self._check(call(self._context, byref(creds), client, table, 0, None, options))
             stack.callback(self._library.krb5_free_cred_contents, self._context, byref(creds))
@@ -136,7 +105,7 @@ class Krb5:
             origin = stack.enter_context(self._cache(cache))
             target = stack.enter_context(self._cache(into))
             owner = stack.enter_context(self._owner(origin))
-            creds = _Creds()
+            creds = Creds()
             self._check(self._library.krb5_get_renewed_creds(self._context, byref(creds), owner, origin, None))
             stack.callback(self._library.krb5_free_cred_contents, self._context, byref(creds))
             self._check(self._library.krb5_cc_initialize(self._context, target, owner))
@@ -241,9 +210,9 @@ class Krb5:
             self._library.krb5_get_init_creds_opt_free(self._context, options)
 
     def _credentials(self, cache: c_void_p, client: c_void_p, server: str, flags: int) -> Ticket:
-        found = POINTER(_Creds)()
+        found = POINTER(Creds)()
         with self._principal(server) as service:
-            wanted = _Creds(client=client, server=service)
+            wanted = Creds(client=client, server=service)
             call = self._library.krb5_get_credentials
             self._check(call(self._context, flags, cache, byref(wanted), byref(found)))
         try:
@@ -251,7 +220,7 @@ class Krb5:
         finally:
             self._library.krb5_free_creds(self._context, found)
 
-    def _ticket(self, creds: _Creds) -> Ticket:
+    def _ticket(self, creds: Creds) -> Ticket:
         client, server = self._text(c_void_p(creds.client)), self._text(c_void_p(creds.server))
         return Ticket(client, server, creds.start_time or creds.auth_time, creds.end_time)
 
@@ -262,65 +231,3 @@ class Krb5:
             return (name.value or b"").decode(errors="replace")
         finally:
             self._library.krb5_free_unparsed_name(self._context, name)
-
-
-def missing(library: str) -> BlockferryError:
-    """Returns the error of a worker without Kerberos' libraries."""
-    return BlockferryError("KERBEROS_MISSING", f"Kerberos needs {library}, which is not here. {CURE}", whose=Whose.US)
-
-
-@lru_cache(maxsize=1)
-def load() -> ctypes.CDLL:
-    """Returns libkrb5 with the signatures declared. Raises KERBEROS_MISSING."""
-    for name in ("libkrb5.so.3", find_library("krb5")):
-        try:
-            return _declared(ctypes.CDLL(name or "libkrb5.so"))
-        except (OSError, AttributeError):
-            continue
-    raise missing("libkrb5.so.3")
-
-
-def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    handle, out, text = c_void_p, POINTER(c_void_p), c_char_p
-    signatures: dict[str, tuple[object, ...]] = {
-        "profile_init_path": (text, out),
-        "krb5_init_context": (out,),
-        "krb5_init_context_profile": (handle, c_int32, out),
-        "krb5_parse_name": (handle, text, out),
-        "krb5_unparse_name": (handle, handle, POINTER(text)),
-        "krb5_sname_to_principal": (handle, text, text, c_int32, out),
-        "krb5_kt_resolve": (handle, text, out),
-        "krb5_kt_close": (handle, handle),
-        "krb5_cc_resolve": (handle, text, out),
-        "krb5_cc_default": (handle, out),
-        "krb5_cc_close": (handle, handle),
-        "krb5_cc_destroy": (handle, handle),
-        "krb5_cc_initialize": (handle, handle, handle),
-        "krb5_cc_copy_creds": (handle, handle, handle),
-        "krb5_cc_store_cred": (handle, handle, POINTER(_Creds)),
-        "krb5_cc_get_principal": (handle, handle, out),
-        "krb5_cc_get_full_name": (handle, handle, POINTER(text)),
-        "krb5_get_init_creds_opt_alloc": (handle, out),
-        "krb5_get_init_creds_opt_set_out_ccache": (handle, handle, handle),
-        "krb5_get_init_creds_keytab": (handle, POINTER(_Creds), handle, handle, c_int32, text, handle),
-        "krb5_get_renewed_creds": (handle, POINTER(_Creds), handle, handle, text),
-        "krb5_get_credentials": (handle, c_int32, handle, POINTER(_Creds), POINTER(POINTER(_Creds))),
-    }
-    releases: dict[str, tuple[object, ...]] = {
-        "profile_release": (handle,),
-        "krb5_free_context": (handle,),
-        "krb5_free_principal": (handle, handle),
-        "krb5_free_string": (handle, text),
-        "krb5_free_unparsed_name": (handle, text),
-        "krb5_free_error_message": (handle, handle),
-        "krb5_free_cred_contents": (handle, POINTER(_Creds)),
-        "krb5_free_creds": (handle, POINTER(_Creds)),
-        "krb5_get_init_creds_opt_free": (handle, handle),
-    }
-    for result, group in ((c_int, signatures), (None, releases)):
-        for name, arguments in group.items():
-            function = getattr(library, name)
-            function.restype, function.argtypes = result, arguments
-    library.krb5_get_error_message.restype = handle
-    library.krb5_get_error_message.argtypes = (handle, c_int32)
-    return library

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 
-from blockferry.errors import Whose
+from blockferry.errors import BlockferryError, Whose
+from stores.hdfs import libgssapi, libkrb5_abi
 from stores.hdfs.kerberos_errors import Attempt, kerberos_error
 
 _LOGIN = Attempt("the login of alice@A.TEST", "/etc/alice.keytab", "/etc/a.conf")
@@ -59,3 +62,27 @@ def test_only_a_kdc_that_does_not_answer_is_worth_another_try() -> None:
 )
 def test_where_no_number_tells_the_text_does(text: str, reason: str) -> None:
     assert kerberos_error(Attempt("the login at HTTP/kms"), 0, text).reason == reason
+
+
+@pytest.mark.parametrize("library", ["libkrb5.so", "libgssapi_krb5.so"])
+def test_a_worker_without_the_libraries_says_what_to_install(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without them: the loader finds nothing of that name."""
+    there = ctypes.CDLL
+
+    def loader(name: str) -> ctypes.CDLL:
+        if name.startswith(library):
+            raise OSError(f"{name}: cannot open shared object file")
+        return there(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", loader)
+    loads = (libkrb5_abi.load, libgssapi._load)
+    for load in loads:
+        load.cache_clear()
+    try:
+        with pytest.raises(BlockferryError, match="apt-get install libgssapi-krb5-2") as caught:
+            for load in loads:
+                load()
+    finally:
+        for load in loads:
+            load.cache_clear()
+    assert caught.value.reason == "KERBEROS_MISSING"
