@@ -50,6 +50,7 @@ bench: servers ## the measurements of docs/benchmarks.md, peers at last (about 4
 	$(RUN) -m bench.scan
 	$(RUN) -m bench.hdfs_list --made 100000
 	$(RUN) -m bench.hdfs_read
+	$(RUN) -m bench.hdfs_encrypted
 	$(RUN) -m bench.hdfs_striped
 	$(RUN) -m bench.slow_datanode
 	$(RUN) -m bench.s3_put

@@ -38,17 +38,17 @@ class ZoneReader:
         self._keys = keys
 
     def extents(self, file: Stat) -> tuple[Extent, ...]:
-        """See `Source.extents`."""
-        return self._stored.extents(self._as_stored(file) if file.condition.is_encrypted else file)
-
-    def claimed_algorithm(self, file: Stat) -> Algorithm:
-        """See `Source.claimed_algorithm`. Of an encrypted file it gets the key, so that an upload for a file that we
-        may not read does not begin."""
+        """See `Source.extents`. Of an encrypted file it gets the key as well: who asks for extents is about to read it,
+        and so begins no upload for a file that may not be read."""
         if not file.condition.is_encrypted:
-            return self._stored.claimed_algorithm(file)
+            return self._stored.extents(file)
         if file.size_bytes:
             self._key(file)
-        return Algorithm.CRC32C
+        return self._stored.extents(self._as_stored(file))
+
+    def claimed_algorithm(self, file: Stat) -> Algorithm:
+        """See `Source.claimed_algorithm`. Of an encrypted file it asks nobody."""
+        return Algorithm.CRC32C if file.condition.is_encrypted else self._stored.claimed_algorithm(file)
 
     def read_into(self, file: Stat, offset: int, view: memoryview, algorithm: Algorithm | None) -> RangeRead:
         """See `Source.read_into`. `proven` of an encrypted file says that the ciphertext was compared; the checksum is

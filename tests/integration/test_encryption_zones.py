@@ -140,7 +140,7 @@ def test_without_the_right_to_the_key_a_file_is_denied(kinds: HdfsCluster) -> No
         files = files_of(store)
         for attempt in (
             lambda: read(store, files["blocks"], 0, 10, CRC32C),
-            lambda: store.claimed_algorithm(files["blocks"]),
+            lambda: store.extents(files["blocks"]),
         ):
             with pytest.raises(BlockferryError) as error:
                 attempt()

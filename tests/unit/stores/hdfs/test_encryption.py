@@ -155,7 +155,15 @@ def test_what_hdfs_keeps_is_of_no_use_for_an_encrypted_file() -> None:
     reader = Reader()
     assert reader.zone.stored_checksum(file(info()), 0, 9, Algorithm.CRC32C) is None
     assert reader.zone.claimed_algorithm(file(info())) is Algorithm.CRC32C
-    assert len(reader.opened) == 1, "so that a denied file begins no upload"
+    assert reader.opened == [], "changing the attributes of an object takes no key"
+
+
+def test_a_denied_file_begins_no_upload() -> None:
+    reader = Reader()
+    reader.refusal = BlockferryError("ACCESS_DENIED", "no")
+    with pytest.raises(BlockferryError):
+        reader.zone.extents(file(info()))
+    assert reader.stored.asked == []
 
 
 def test_an_empty_file_needs_no_key() -> None:
@@ -189,7 +197,7 @@ def test_without_the_key_nothing_is_read() -> None:
 )
 def test_what_cannot_be_opened_is_refused_before_it_is_read(told: FileEncryptionInfoProto | None, reason: str) -> None:
     reader = Reader()
-    for attempt in (lambda: reader.read(file(told), 0, 10), lambda: reader.zone.claimed_algorithm(file(told))):
+    for attempt in (lambda: reader.read(file(told), 0, 10), lambda: reader.zone.extents(file(told))):
         with pytest.raises(BlockferryError) as error:
             attempt()
         assert (error.value.reason, error.value.coordinates["path"]) == (reason, "a/f")
