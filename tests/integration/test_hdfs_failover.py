@@ -120,6 +120,7 @@ def test_the_observer_is_never_believed(cluster: HdfsCluster) -> None:
         with pytest.raises(BlockferryError) as error:
             store._namenode.impatient().get_file_info("/")
     assert error.value.reason == "NAMENODE_STANDBY"
+    assert "without stateId" in error.value.message
 
 
 def test_safe_mode_is_waited_for_and_no_file_is_taken_for_empty(restored: HdfsCluster) -> None:
@@ -128,7 +129,7 @@ def test_safe_mode_is_waited_for_and_no_file_is_taken_for_empty(restored: HdfsCl
         restored.kill(name)
     for name in restored.namenodes:
         restored.start_daemon(name)
-    wait_for("a NameNode", lambda: restored.state("namenode") == "standby")
+    wait_for("the NameNodes", lambda: {restored.state(name) for name in restored.namenodes} == {"standby"})
     restored.fail_over("namenode")
     with closing(source(restored, BIG.path)) as store, ThreadPoolExecutor(2) as threads:
         (file,) = store.list_tree()
