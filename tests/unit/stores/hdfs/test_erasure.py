@@ -70,7 +70,7 @@ def test_parity_is_what_hadoop_writes(codec: str, data_units: int, parity_units:
     assert tuple(unit.tobytes().hex() for unit in units[data_units:]) == WRITTEN[codec, data_units, parity_units]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.sampled_from(POLICIES), st.randoms(use_true_random=False), st.data())
 def test_any_lost_units_are_rebuilt(policy: tuple[str, int, int], source: random.Random, draw: st.DataObject) -> None:
     codec, data_units, parity_units = policy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stores.hdfs.striping import Piece, Policy, UnitSlice, policy_of, unit_blocks, unit_bytes, unit_slices
@@ -35,6 +35,7 @@ def groups(draw: st.DrawFn) -> tuple[Policy, bytes]:
     return policy, bytes(place * 7 + place // 251 & 0xFF for place in range(size))
 
 
+@settings(deadline=None)
 @given(groups(), st.data())
 def test_a_range_is_put_together_from_its_units(group: tuple[Policy, bytes], draw: st.DataObject) -> None:
     policy, data = group
@@ -55,6 +56,7 @@ def test_a_range_is_put_together_from_its_units(group: tuple[Policy, bytes], dra
     assert sum(piece.size for wanted in found for piece in wanted.pieces) == size
 
 
+@settings(deadline=None)
 @given(groups())
 def test_lengths_of_units_are_those_of_their_cells(group: tuple[Policy, bytes]) -> None:
     policy, data = group
