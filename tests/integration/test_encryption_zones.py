@@ -13,7 +13,7 @@ from stores.base import Condition, Kind, RangeRead, Stat
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
 from stores.hdfs.aes_ctr import AesCtr
-from stores.hdfs.kms import KmsClient, KmsLogin
+from stores.hdfs.kms import AVOIDED_FOR_S, KmsClient, KmsLogin
 from stores.hdfs.kms_wire import EncryptedKey, parse_uri
 from stores.hdfs.source import HdfsSource
 from stores.location import HdfsLocation
@@ -314,6 +314,26 @@ def test_key_servers_with_kerberos_are_asked_by_ticket_once_each_and_by_cookie_t
                 assert (run_as or user) in error.value.coordinates["user"]
         assert sorted(set(tickets.hosts)) == ["127.0.0.2", "localhost"]
         assert reason or len(tickets.hosts) == 2, "later calls go by cookie"
+
+
+def test_a_key_server_that_was_started_anew_gets_another_ticket(secured: HdfsCluster, kdc: Kdc) -> None:
+    """It has forgotten its cookies; while it is down the other one serves."""
+    now_s = [100.0]
+    with closing(HdfsSource(kerberos_location(secured, kdc, "/zone128/secured", "alice"))) as store:
+        key, tickets = encrypted_key(store, files_of(store)["f"]), CountedTickets(store)
+    address, login = parse_uri(secured.kms_uri), KmsLogin(kerberos=tickets)
+    with closing(KmsClient(address, login, clock=lambda: now_s[0])) as kms:
+        expected = {kms.decrypt(key) for _ in range(4)}
+        try:
+            secured.kill("kms1")
+            assert {kms.decrypt(key) for _ in range(3)} == expected
+        finally:
+            secured.start_daemon("kms1")
+            secured.wait_ready()
+        assert len(tickets.hosts) == 2
+        now_s[0] += AVOIDED_FOR_S
+        assert {kms.decrypt(key) for _ in range(4)} == expected
+        assert tickets.hosts[2:] == ["localhost"]
 
 
 def test_without_a_ticket_the_error_says_what_is_missing(secured: HdfsCluster) -> None:
