@@ -4,6 +4,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,12 @@ from stores.base import Check
 from stores.hdfs.source import HdfsSource
 from stores.location import HdfsLocation, Protection
 from tests.support.hdfs import HdfsCluster
+from tests.support.hdfs_profile import Profile
+from tests.support.hdfs_settings import xml
+from tests.support.hdfs_tls import client_settings, make_stores
 from tests.support.kdc import Kdc, Realm
 from tests.support.ports import free_ports
-from tests.support.tree import FileSpec
+from tests.support.tree import FileSpec, folder
 
 MIB = 1 << 20
 
@@ -232,3 +236,19 @@ def test_a_kms_that_does_not_answer_is_told(kms_hdfs: HdfsCluster, folder_name: 
     assert failures(checks) == {f"kms 127.0.0.1:{port}": "KMS_UNAVAILABLE"}
     other = tried(HdfsLocation((kms_hdfs.namenode,), "/", kms_uri=f"kms://http@{first}:{alive}/elsewhere"))
     assert failures(other)[f"kms {first}:{alive}"] == "KMS_REFUSED"
+
+
+def test_a_kms_that_speaks_tls_is_trusted_by_the_truststore_of_the_site_files(tmp_path: Path) -> None:
+    stores = make_stores(tmp_path / "tls")
+    profile = Profile(kms=1, kms_stores=stores)
+    with HdfsCluster.start(tmp_path / "hdfs", datanode_count=1, replication=1, profile=profile) as cluster:
+        cluster.make([folder("/zone", mode=0o777, encryption_key="key256"), FileSpec("/zone/f", size=100)])
+        assert cluster.kms_uri.startswith("kms://https@")
+        for kind in ("JKS", "PKCS12"):
+            conf = cluster.client_folder(kind, {})
+            (conf / "ssl-client.xml").write_text(xml(client_settings(stores, kind)))
+            checks = tried(HdfsLocation((cluster.namenode,), "/zone", conf_dir=str(conf)))
+            assert not failures(checks)
+            assert said(checks, "read").endswith("and decrypted.")
+        untrusting = failures(tried(HdfsLocation((cluster.namenode,), "/zone")))
+        assert set(untrusting.values()) == {"KMS_UNTRUSTED"}

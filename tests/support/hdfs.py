@@ -338,8 +338,7 @@ class HdfsCluster:
     def client_folder(self, name: str, settings: Mapping[str, str]) -> Path:
         """Writes another folder of clients' site files, with settings over the cluster's own, and returns it."""
         folder = self.plan.folder / "clients" / name
-        common = hdfs_settings.common_settings(self.plan)
-        files = hdfs_settings.divided({**common.core, **common.hdfs, **settings})
+        files = hdfs_settings.common_settings(self.plan).with_settings(settings)
         hdfs_daemons.write_conf(folder, files, "WARN")
         return folder
 

@@ -8,6 +8,7 @@ made before.
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support import hdfs_tls
 from tests.support.hdfs_plan import ClusterPlan, kms_name
 from tests.support.kdc import SERVICE_HOST
 
@@ -32,9 +33,10 @@ def host(plan: ClusterPlan, index: int) -> str:
 
 
 def uri(plan: ClusterPlan) -> str:
-    """Returns the address of all key servers as clients write it: kms://http@HOST;HOST:PORT/kms."""
+    """Returns the address of all key servers as clients write it: kms://http@HOST;HOST:PORT/kms, or kms://https@..."""
     hosts = ";".join(host(plan, index) for index in range(plan.profile.kms))
-    return f"kms://http@{hosts}:{plan.ports.kms}/kms"
+    scheme = "https" if plan.profile.kms_stores else "http"
+    return f"kms://{scheme}@{hosts}:{plan.ports.kms}/kms"
 
 
 def key_store(plan: ClusterPlan) -> str:
@@ -74,6 +76,7 @@ def _site(plan: ClusterPlan, index: int) -> Mapping[str, str]:
         "hadoop.kms.key.provider.uri": key_store(plan),
         "hadoop.security.keystore.java-keystore-provider.password-file": PASSWORD_FILE,
         "hadoop.kms.authentication.signer.secret.provider": "random",
+        "hadoop.kms.ssl.enabled": str(plan.profile.kms_stores is not None).lower(),
         **_authentication(plan, index),
         **{f"hadoop.kms.proxyuser.{user}.users": allowed for user, allowed in proxies.items()},
         **{f"hadoop.kms.proxyuser.{user}.hosts": "*" for user in proxies},
@@ -88,7 +91,15 @@ def _rights() -> Mapping[str, str]:
 
 def site_files(plan: ClusterPlan, index: int) -> Mapping[str, Mapping[str, str]]:
     """Returns the KMS' own site files by name, beside core-site.xml."""
-    return {"kms-site.xml": _site(plan, index), "kms-acls.xml": _rights()}
+    stores = plan.profile.kms_stores
+    tls = {"ssl-server.xml": hdfs_tls.server_settings(stores)} if stores else {}
+    return {"kms-site.xml": _site(plan, index), "kms-acls.xml": _rights(), **tls}
+
+
+def client_files(plan: ClusterPlan) -> Mapping[str, Mapping[str, str]]:
+    """Returns the site files, beside the usual ones, of whoever asks the KMS."""
+    stores = plan.profile.kms_stores
+    return {"ssl-client.xml": hdfs_tls.client_settings(stores)} if stores else {}
 
 
 def core(settings: Mapping[str, str], plan: ClusterPlan) -> Mapping[str, str]:

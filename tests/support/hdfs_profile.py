@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tests.support.hadoop_jars import VERSION
+from tests.support.hdfs_tls import Stores
 from tests.support.kdc import Realm
 
 PROTECTIONS = ("authentication", "integrity", "privacy")  # the first that client and server both know is used
@@ -30,13 +31,15 @@ class Profile:
 
     namenodes above 1 is HA: nameservice "ns1" with manual fail-over, the first one active; shared edits lie in a folder
     of the machine, or with journals (3) in a quorum of JournalNodes. kms is the number of KMS processes on one
-    keystore. router adds a router (RBF) before the nameservice: for several NameNodes without Kerberos only.
+    keystore; with kms_stores they speak TLS (then there may be one only: its certificate is for this host). router adds
+    a router (RBF) before the nameservice: for several NameNodes without Kerberos only.
     """
 
     kerberos: Kerberos | None = None
     namenodes: int = 1
     journals: int = 0
     kms: int = 0
+    kms_stores: Stores | None = None
     router: bool = False
     version: str = VERSION
 

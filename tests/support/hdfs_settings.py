@@ -122,7 +122,8 @@ def _profile_settings(plan: ClusterPlan) -> Mapping[str, str]:
 def common_settings(plan: ClusterPlan) -> SiteFiles:
     """Returns what clients and all daemons share; plan.settings win."""
     own = _core(plan) | _namespace(plan) | _haste()
-    return divided({**own, **_namenode_addresses(plan), **_profile_settings(plan), **plan.settings})
+    settings = divided({**own, **_namenode_addresses(plan), **_profile_settings(plan), **plan.settings})
+    return SiteFiles(settings.core, settings.hdfs, hdfs_kms_settings.client_files(plan))
 
 
 def divided(settings: Mapping[str, str]) -> SiteFiles:
@@ -155,7 +156,9 @@ def daemon_settings(plan: ClusterPlan) -> Mapping[str, SiteFiles]:
     own |= {datanode_name(index): _datanode_own(plan, index) for index in range(len(plan.datanodes))}
     own |= {journal_name(index): hdfs_ha_settings.journal_own(plan, index) for index in range(plan.profile.journals)}
     own |= {ROUTER: hdfs_router_settings.own(plan)} if plan.profile.router else {}
-    daemons = {name: SiteFiles(_own_core(plan, name, shared.core), {**shared.hdfs, **own[name]}) for name in own}
+    daemons = {
+        name: SiteFiles(_own_core(plan, name, shared.core), {**shared.hdfs, **own[name]}, shared.others) for name in own
+    }
     return {**daemons, **{kms_name(index): _kms_files(plan, index, shared) for index in range(plan.profile.kms)}}
 
 
