@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 from blockferry.errors import BlockferryError, Whose
-from stores.base import Check, ClaimProbe, Extent, RangeRead, Stat
+from stores.base import Check, ClaimProbe, Extent, RangeRead, Stat, Stretch, source_row
 from stores.checksum import Algorithm, Checksum
 from stores.hdfs import entries
 from stores.hdfs.addresses import by_host_name, by_ip
@@ -28,7 +28,7 @@ from stores.hdfs.probe import Probed, check_location
 from stores.hdfs.probe_data import DataProbe
 from stores.hdfs.reader import FileReader
 from stores.hdfs.transfer_login import ClusterAnswers, TransferLogin
-from stores.hdfs.tree import walk
+from stores.hdfs.tree import runs, walk
 from stores.hdfs.zone_kms import ZoneKms
 from stores.location import HdfsLocation
 
@@ -95,17 +95,25 @@ class HdfsSource:
             BlockferryError: NOT_FOUND for the root; LIST_FAILED when a folder is gone while the tree is listed;
                 ACCESS_DENIED, NAMENODE_UNAVAILABLE, and other words of the NameNode.
         """
-        root = self._namenode.get_located_file_info(self._root or "/")
-        if root is None:
-            raise self._missing_root()
-        if not entries.is_folder(root):
-            name = self._root.rpartition("/")[2]
-            if name > after:
-                yield entries.file_stat(name, root.fileType, root)
+        if (file := self._root_file()) is not None:
+            if file.path > after:
+                yield file
             return
-        pages = PagesAhead(self._fetch_page, self._absolute)
+        pages: PagesAhead[Stat] = PagesAhead(self._fetch_page, self._absolute)
         try:
             yield from walk(pages, after)
+        finally:
+            pages.close()
+
+    def list_stretches(self, after: str) -> Iterator[Stretch]:
+        """See `QuickLister.list_stretches`. Raises what `list_tree` raises."""
+        if (file := self._root_file()) is not None:
+            if file.path > after:
+                yield Stretch((file.path,), (source_row(file),), (file,).__getitem__)
+            return
+        pages = PagesAhead(self._fetch_page, self._absolute, entries.listed_of)
+        try:
+            yield from map(entries.stretch_of, runs(pages, after))
         finally:
             pages.close()
 
@@ -117,7 +125,8 @@ class HdfsSource:
         """
         start, has_more = after[len(folder) :], True
         while has_more:
-            page = page_of(self._fetch_page(folder, start.encode()), folder, self._absolute(folder))
+            frame = self._fetch_page(folder, start.encode())
+            page = page_of(frame, folder, self._absolute(folder), entries.stats_of)
             has_more = page.has_more
             if page.stats:
                 yield tuple(page.stats)
@@ -177,6 +186,15 @@ class HdfsSource:
         if path and path == self._root.rpartition("/")[2] and self._root_is_file():
             return self._root
         return f"{self._root}/{path}".rstrip("/") or "/"
+
+    def _root_file(self) -> Stat | None:
+        """Returns the file that the root is; None where it is a folder. Raises NOT_FOUND."""
+        root = self._namenode.get_located_file_info(self._root or "/")
+        if root is None:
+            raise self._missing_root()
+        return (
+            None if entries.is_folder(root) else entries.file_stat(self._root.rpartition("/")[2], root.fileType, root)
+        )
 
     def _root_is_file(self) -> bool:
         """Asks only once whether it is, and only when an entry has the root's name."""

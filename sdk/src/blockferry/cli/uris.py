@@ -81,9 +81,7 @@ def parse_destination(uri: str, options: StoreOptions, hdfs: HdfsOptions) -> Loc
     """
     location = parse_location(uri, replace(options, hdfs=hdfs))
     if hdfs != HdfsOptions() and location.WhichOneof("store") != "hdfs":
-        text = (
-            f"{uri} is not in HDFS: the options that begin with --dest- are for a destination in HDFS."
-        )
+        text = f"{uri} is not in HDFS: the options that begin with --dest- are for a destination in HDFS."
         raise BlockferryError("INVALID_OPTION", text, whose=Whose.CALLER, uri=uri)
     return location
 
