@@ -82,7 +82,7 @@ def test_a_file_of_messages_gives_its_tokens(tokens: list[Token]) -> None:
     "content", [b"", b"HDTS", b"HDT\0\0\0", b"HDTS\2\0", b"HDTS\0\5", b"HDTS\1\x05ab", b"HDTS\0\x8f"]
 )
 def test_what_is_no_file_of_tokens_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="^its? "):
+    with pytest.raises(ValueError, match=r"^its? "):
         parse_file(content)
 
 
