@@ -50,6 +50,8 @@ class Target:
         first, last = max(first, self.offset), min(last, self.wanted_end)
         if first >= last:
             return []
+        if self.cell_count == 1:
+            return [(0, self._cells[0][first - self.offset : last - self.offset])]
         begins, cells = self._begins, self._cells
         numbers = range(bisect_right(begins, first) - 1, bisect_left(begins, last))
         return [(at, cells[at][max(first - begins[at], 0) : last - begins[at]]) for at in numbers]
@@ -62,6 +64,8 @@ class Target:
         """Returns the memory of [first, last) if all of it is wanted and lies in one cell."""
         if first < self.offset or last > self.wanted_end:
             return None
+        if self.cell_count == 1:
+            return self._cells[0][first - self.offset : last - self.offset]
         found = self.wanted(first, last)
         return found[0][1] if len(found) == 1 else None
 

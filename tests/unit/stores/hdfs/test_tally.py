@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError, Whose
@@ -66,6 +66,7 @@ def tally_of(
     return tally.checksums
 
 
+@settings(deadline=None)
 @given(reads(), st.integers(1, 9), st.sampled_from(list(Algorithm)), st.sampled_from([0, 1, 7, 64, 1000]))
 def test_exactly_the_wanted_bytes_are_filled_and_summed(
     read: tuple[BlockSender, int, int], window_chunks: int, wanted: Algorithm, cell_bytes: int
@@ -79,6 +80,7 @@ def test_exactly_the_wanted_bytes_are_filled_and_summed(
     assert found == tuple(checksum_of(wanted, cell) for cell in cells)
 
 
+@settings(deadline=None)
 @given(reads(), st.integers(1, 9), st.sampled_from([0, 7, 100]), st.data())
 def test_one_flipped_bit_in_any_sent_byte_is_found_in_its_chunk(
     read: tuple[BlockSender, int, int], window_chunks: int, cell_bytes: int, data: st.DataObject
@@ -100,6 +102,7 @@ def test_one_flipped_bit_in_any_sent_byte_is_found_in_its_chunk(
     assert error.coordinates["expected"] != error.coordinates["found"]
 
 
+@settings(deadline=None)
 @given(reads(), st.sampled_from(list(Algorithm)))
 def test_without_stored_sums_bytes_are_only_hashed(read: tuple[BlockSender, int, int], wanted: Algorithm) -> None:
     sender, offset, size = read
