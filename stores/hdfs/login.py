@@ -20,7 +20,7 @@ from stores.hdfs.cluster import Authentication, Security
 from stores.hdfs.digest_login import DigestLogin
 from stores.hdfs.gssapi_login import GssapiLogin
 from stores.hdfs.kerberos import Kerberos, KerberosLogin
-from stores.hdfs.rpc_sasl import Choice, Offer
+from stores.hdfs.rpc_sasl import SIMPLE, Choice, Offer
 from stores.hdfs.tokens import Token, account_of, delegation_token, parse_file
 from stores.location import HdfsLocation
 
@@ -94,7 +94,7 @@ class ClusterLogin:
             return Choice(offer, DigestLogin(account, self.security.rpc_protections, server))
         if offer := by_method.get("KERBEROS"):
             return Choice(offer, self._by_kerberos(host, offer, server))
-        if "SIMPLE" in by_method:
+        if SIMPLE in by_method:
             return None
         known = ", ".join(by_method) or "nothing"
         raise BlockferryError(

@@ -19,6 +19,7 @@ from stores.hdfs.sasl import Mechanism
 from stores.hdfs.wire.rpc_pb2 import RpcRequestHeaderProto, RpcSaslProto
 
 CALL_ID = -33
+SIMPLE = "SIMPLE"
 
 
 class State(IntEnum):
@@ -41,6 +42,8 @@ class Offer:
         mechanism: SASL's name: GSSAPI or DIGEST-MD5.
         protocol, server_id: with GSSAPI the two parts of the server's principal.
         challenge: the first one, where the mechanism has the server begin.
+        echo: the offer without its challenge as the server has sent it. It wants to see that again, and tells an empty
+            field from one that is not there.
     """
 
     method: str
@@ -48,6 +51,7 @@ class Offer:
     protocol: str
     server_id: str
     challenge: bytes = b""
+    echo: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,6 @@ class Ending:
 
 # Picks among a server's offers; None: simple authentication. Raises what the login raises.
 Choose = Callable[[Sequence[Offer]], Choice | None]
-_SIMPLE = Offer("SIMPLE", "", "", "")
 
 
 def negotiation(choose: Choose) -> Generator[bytes, RpcSaslProto, Ending]:
@@ -85,12 +88,14 @@ def negotiation(choose: Choose) -> Generator[bytes, RpcSaslProto, Ending]:
         return Ending(None)
     if answer.state != State.NEGOTIATE:
         raise FrameError(f"the server began its login with state {answer.state}")
-    choice = choose([_offer(auth) for auth in answer.auths])
+    offers = [_offer(auth) for auth in answer.auths]
+    choice = choose(offers)
     if choice is None:
-        return Ending(None, _frame(RpcSaslProto(state=State.INITIATE, auths=[_auth(_SIMPLE)])))
+        auths = [_echo(offer) for offer in offers if offer.method == SIMPLE]
+        return Ending(None, _frame(RpcSaslProto(state=State.INITIATE, auths=auths)))
     mechanism = choice.mechanism
     token = mechanism.respond(choice.offer.challenge)
-    answer = yield _frame(RpcSaslProto(state=State.INITIATE, token=token, auths=[_auth(choice.offer)]))
+    answer = yield _frame(RpcSaslProto(state=State.INITIATE, token=token, auths=[_echo(choice.offer)]))
     while answer.state == State.CHALLENGE:
         answer = yield _frame(RpcSaslProto(state=State.RESPONSE, token=mechanism.respond(answer.token)))
     if answer.state != State.SUCCESS:
@@ -123,17 +128,13 @@ def parse(answer: Answer) -> RpcSaslProto:
 
 
 def _offer(auth: RpcSaslProto.SaslAuth) -> Offer:
-    return Offer(auth.method, auth.mechanism, auth.protocol, auth.serverId, auth.challenge)
+    challenge = auth.challenge
+    auth.ClearField("challenge")
+    return Offer(auth.method, auth.mechanism, auth.protocol, auth.serverId, challenge, auth.SerializeToString())
 
 
-def _auth(offer: Offer) -> RpcSaslProto.SaslAuth:
-    """Returns an offer as the server has sent it, without its challenge: it compares them field by field."""
-    auth = RpcSaslProto.SaslAuth(method=offer.method, mechanism=offer.mechanism)
-    if offer.protocol:
-        auth.protocol = offer.protocol
-    if offer.server_id:
-        auth.serverId = offer.server_id
-    return auth
+def _echo(offer: Offer) -> RpcSaslProto.SaslAuth:
+    return RpcSaslProto.SaslAuth.FromString(offer.echo)
 
 
 def _frame(message: RpcSaslProto) -> bytes:

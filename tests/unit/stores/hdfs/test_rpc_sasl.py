@@ -172,11 +172,26 @@ def test_a_server_that_knows_tokens_and_names_is_told_that_a_name_is_enough() ->
     """A cluster without security: TOKEN and SIMPLE. It sends no answer to that."""
     steps = negotiation(lambda offers: None)
     next(steps)
+    offer = offered(SESSIONS[0])
+    offer.auths.add(method="SIMPLE", mechanism="")
     with pytest.raises(StopIteration) as ended:
-        steps.send(offered(SESSIONS[0]))
+        steps.send(offer)
     assert ended.value.value.choice is None
-    told = sent(ended.value.value.last_frame)
-    assert (told.state, [auth.method for auth in told.auths]) == (State.INITIATE, ["SIMPLE"])
+    assert sent(ended.value.value.last_frame) == RpcSaslProto(
+        state=State.INITIATE, auths=[RpcSaslProto.SaslAuth(method="SIMPLE", mechanism="")]
+    )
+
+
+def test_an_offer_goes_back_field_by_field_without_its_challenge() -> None:
+    """The server compares: an empty field is another one than none."""
+    for fields in ({}, {"protocol": ""}, {"protocol": "", "serverId": "default"}):
+        auth = RpcSaslProto.SaslAuth(method="TOKEN", mechanism="DIGEST-MD5", **fields)
+        steps = negotiation(first(digest()))
+        next(steps)
+        with_challenge = RpcSaslProto.SaslAuth(challenge=SESSIONS[0].challenge)
+        with_challenge.MergeFrom(auth)
+        begun = sent(steps.send(RpcSaslProto(state=State.NEGOTIATE, auths=[with_challenge])))
+        assert list(begun.auths) == [auth]
 
 
 @pytest.mark.parametrize("state", [State.CHALLENGE, State.WRAP, State.INITIATE, 77])
