@@ -13,7 +13,7 @@ import time
 
 from stores.checksum import Algorithm
 from stores.hashing import Hasher
-from stores.hdfs.aes_ctr import KEY_SIZES, AesCtr
+from stores.hdfs.security.aes_ctr import KEY_SIZES, AesCtr
 
 MIB = 1 << 20
 BUFFER_MIB = 8

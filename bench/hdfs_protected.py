@@ -1,6 +1,6 @@
 """What each protection of data transfer costs a reader: CPU seconds per GiB, beside Hadoop's client and hdfs-native.
 
-    python -m bench.hdfs_protected [--size-mib 256] [--runs 3] [--only integrity,privacy-aes]
+    python -m bench.hdfs_protected [--size-mib 256] [--runs 3] [--only integrity] [--packets 65536]
 
 Starts a KDC, and one after the other four clusters (a NameNode, a DataNode): with packets of 4 KiB, which is what every
 protected DataNode sends by default (io.file.buffer.size), and of 64 KiB; with AES/CTR and without. Each client reads a
@@ -169,12 +169,14 @@ def running(folder: Path, kdc: Kdc, packet_bytes: int, aes: bool, size_bytes: in
         yield cluster
 
 
-def bench(size_bytes: int, run_count: int, names: tuple[str, ...]) -> list[dict[str, object]]:
+def bench(
+    size_bytes: int, run_count: int, names: tuple[str, ...], packets: tuple[int, ...] = PACKETS
+) -> list[dict[str, object]]:
     """Returns a row for each protection, packet size and client."""
     rows: list[dict[str, object]] = []
     wanted_crc = expected_crc32c(size_bytes)
     with tempfile.TemporaryDirectory(prefix="bench-protected-") as folder, Kdc.start(Path(folder) / "kdc") as kdc:
-        for packet_bytes in PACKETS:
+        for packet_bytes in packets:
             for aes in (True, False):
                 kinds = {name: kind for name, kind in KINDS.items() if name in names and kind.aes == aes}
                 if not kinds:
@@ -248,6 +250,7 @@ def main() -> None:
     parser.add_argument("--size-mib", type=int, default=256, help="size of the file")
     parser.add_argument("--runs", type=int, default=3, help="passes per client; medians are shown")
     parser.add_argument("--only", default=",".join(KINDS), help="protections, by comma")
+    parser.add_argument("--packets", default=",".join(map(str, PACKETS)), help="sizes of packets in bytes, by comma")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -257,7 +260,8 @@ def main() -> None:
             fields[key] = Protection(fields[key])
         print(json.dumps(asdict(measure(HdfsLocation(**fields)))))
         return
-    rows = bench(arguments.size_mib * MIB, arguments.runs, tuple(arguments.only.split(",")))
+    packets = tuple(int(size) for size in arguments.packets.split(","))
+    rows = bench(arguments.size_mib * MIB, arguments.runs, tuple(arguments.only.split(",")), packets)
     print(table(rows), file=sys.stderr)
     print(json.dumps({"size_mib": arguments.size_mib, "rows": rows}, indent=2))
 

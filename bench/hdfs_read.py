@@ -31,9 +31,9 @@ from pathlib import Path
 
 from stores.checksum import Algorithm, Checksum, concatenation
 from stores.hashing import Hasher
-from stores.hdfs import packet
 from stores.hdfs.datanode import Datanodes
-from stores.hdfs.peer import Peer
+from stores.hdfs.transfer import packet
+from stores.hdfs.transfer.peer import Peer
 from stores.hdfs.wire.datanode_pb2 import (
     BaseHeaderProto,
     BlockOpResponseProto,

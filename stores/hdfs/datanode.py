@@ -15,13 +15,11 @@ from typing import TypeVar
 from blockferry.errors import BlockferryError
 from stores.checksum import Algorithm
 from stores.hdfs.addresses import Address, shown
-from stores.hdfs.block_read import UnpredictedPacketError
 from stores.hdfs.blocks import signed_id
-from stores.hdfs.peer import BrokenOffError, Connect, IdlePeers, Peer
 from stores.hdfs.replica import Replica
-from stores.hdfs.sasl import SaslError
-from stores.hdfs.stopwatch import Limit, SlowError, Stopwatch, WaitedEnoughError
-from stores.hdfs.transfer import (
+from stores.hdfs.security.sasl import SaslError
+from stores.hdfs.transfer.block_read import UnpredictedPacketError
+from stores.hdfs.transfer.operations import (
     CRC_TYPE_NULL,
     BlockSums,
     DatanodeRead,
@@ -31,6 +29,8 @@ from stores.hdfs.transfer import (
     stored_group_sums,
     stored_sums,
 )
+from stores.hdfs.transfer.peer import BrokenOffError, Connect, IdlePeers, Peer
+from stores.hdfs.transfer.stopwatch import Limit, SlowError, Stopwatch, WaitedEnoughError
 from stores.hdfs.wire.hdfs_pb2 import ErasureCodingPolicyProto, LocatedBlockProto, TokenProto
 
 __all__ = ["CRC_TYPE_NULL", "BlockSums", "DatanodeRead", "Datanodes", "algorithm_of"]

@@ -14,9 +14,9 @@ from functools import partial
 from math import inf
 
 from stores.hdfs.addresses import Address
-from stores.hdfs.cluster import HedgedReads
+from stores.hdfs.config.cluster import HedgedReads
 from stores.hdfs.pace import Allowance, Pace
-from stores.hdfs.stopwatch import Limit
+from stores.hdfs.transfer.stopwatch import Limit
 
 # A DataNode that failed is asked after the others for so long; twice as long each time it fails again.
 AVOIDED_FOR_S = 30.0

@@ -16,7 +16,7 @@ from stores.base import Stat
 from stores.hdfs.addresses import Address, AddressOf, addresses_of, by_ip, shown
 from stores.hdfs.blocks import FileBlock
 from stores.hdfs.experience import Experience, Mark
-from stores.hdfs.stopwatch import Limit
+from stores.hdfs.transfer.stopwatch import Limit
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
 
 T = TypeVar("T")

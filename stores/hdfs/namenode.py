@@ -15,11 +15,11 @@ from functools import partial
 from google.protobuf.message import Message
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs.active import ActiveSearch, Outages, Waits, found
-from stores.hdfs.inability import can_pass, is_about_call, unable
-from stores.hdfs.patience import Patience
-from stores.hdfs.rpc import CONNECT_S, Login, RpcPool, server_of
-from stores.hdfs.tokens import Token, token_of
+from stores.hdfs.rpc.active import ActiveSearch, Outages, Waits, found
+from stores.hdfs.rpc.inability import can_pass, is_about_call, unable
+from stores.hdfs.rpc.patience import Patience
+from stores.hdfs.rpc.pool import CONNECT_S, Login, RpcPool, server_of
+from stores.hdfs.security.tokens import Token, token_of
 from stores.hdfs.wire import listing_pb2, namenode_pb2, security_pb2, service_state_pb2
 from stores.hdfs.wire.hdfs_pb2 import ContentSummaryProto, DatanodeInfoProto, FsServerDefaultsProto, LocatedBlockProto
 from stores.hdfs.wire.listing_pb2 import ListedEntryProto

@@ -16,11 +16,11 @@ from blockferry.errors import BlockferryError, Whose
 from stores.base import Check
 from stores.hdfs import entries
 from stores.hdfs.addresses import shown
-from stores.hdfs.inability import is_about_call
-from stores.hdfs.kerberos import Session
-from stores.hdfs.login import ClusterLogin
 from stores.hdfs.namenode import NameNodeClient, ServiceState
 from stores.hdfs.probe_data import DataProbe, failed
+from stores.hdfs.rpc.inability import is_about_call
+from stores.hdfs.security.kerberos import Session
+from stores.hdfs.security.login import ClusterLogin
 from stores.hdfs.wire.listing_pb2 import ListedAnswerProto
 
 # Kerberos takes clocks that differ by less (krb5.conf's clockskew).

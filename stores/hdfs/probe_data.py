@@ -18,12 +18,12 @@ from stores.checksum import Algorithm
 from stores.hdfs.addresses import Address, AddressOf, shown
 from stores.hdfs.blocks import blocks_of
 from stores.hdfs.datanode import BlockSums, Datanodes, algorithm_of
-from stores.hdfs.encryption import ZoneReader
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.namenode import NameNodeClient
-from stores.hdfs.stopwatch import Limit
+from stores.hdfs.transfer.stopwatch import Limit
 from stores.hdfs.wire.hdfs_pb2 import DatanodeIDProto, LocatedBlockProto
-from stores.hdfs.zone_kms import ZoneKms
+from stores.hdfs.zones.encryption import ZoneReader
+from stores.hdfs.zones.zone_kms import ZoneKms
 
 _WAIT_S = 5.0
 _LIMIT = Limit(silence_s=_WAIT_S, connect_s=_WAIT_S)

@@ -16,10 +16,10 @@ from stores.checksum import Algorithm, Checksum, combine, concatenation, empty
 from stores.hdfs.addresses import AddressOf, by_ip
 from stores.hdfs.blocks import BlockSlice, FileBlock, slices
 from stores.hdfs.datanode import BlockSums, DatanodeRead, Datanodes, algorithm_of
+from stores.hdfs.erasure.striped import StripedReader
 from stores.hdfs.experience import Experience
 from stores.hdfs.failover import Attempt, Search, only_replicas, over_replicas
 from stores.hdfs.layouts import Layouts
-from stores.hdfs.striped import StripedReader
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlockProto
 
 T = TypeVar("T")

@@ -14,22 +14,22 @@ from stores.base import Check, ClaimProbe, Extent, RangeRead, Stat, Stretch, sou
 from stores.checksum import Algorithm, Checksum
 from stores.hdfs import entries
 from stores.hdfs.addresses import by_host_name, by_ip
-from stores.hdfs.cluster import resolve
-from stores.hdfs.data_keys import DataKeys
+from stores.hdfs.config.cluster import resolve
 from stores.hdfs.datanode import Datanodes
-from stores.hdfs.encryption import ZoneReader, refuse_raw
 from stores.hdfs.experience import Experience, waits_of
-from stores.hdfs.kms import KmsLogin
 from stores.hdfs.layouts import Layouts
-from stores.hdfs.login import ClusterLogin
 from stores.hdfs.lookahead import PagesAhead, page_of
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.probe import Probed, check_location
 from stores.hdfs.probe_data import DataProbe
 from stores.hdfs.reader import FileReader
-from stores.hdfs.transfer_login import ClusterAnswers, TransferLogin
+from stores.hdfs.security.login import ClusterLogin
+from stores.hdfs.transfer.transfer_login import ClusterAnswers, TransferLogin
 from stores.hdfs.tree import runs, walk
-from stores.hdfs.zone_kms import ZoneKms
+from stores.hdfs.zones.data_keys import DataKeys
+from stores.hdfs.zones.encryption import ZoneReader, refuse_raw
+from stores.hdfs.zones.kms import KmsLogin
+from stores.hdfs.zones.zone_kms import ZoneKms
 from stores.location import HdfsLocation
 
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from stores.hdfs.kms import KmsClient, KmsLogin
-from stores.hdfs.kms_wire import EncryptedKey, parse_uri
 from stores.hdfs.source import HdfsSource
+from stores.hdfs.zones.kms import KmsClient, KmsLogin
+from stores.hdfs.zones.kms_wire import EncryptedKey, parse_uri
 from stores.location import HdfsLocation
 from tests.support.content import content
 from tests.support.ferry import Ferry, objects

@@ -15,7 +15,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
 from stores.hdfs.datanode import BlockSums, Datanodes
-from stores.hdfs.peer import IdlePeers, Peer
+from stores.hdfs.transfer.peer import IdlePeers, Peer
 from stores.hdfs.wire.datanode_pb2 import (
     BlockChecksumOptionsProto,
     BlockOpResponseProto,

@@ -12,10 +12,10 @@ from blockferry.errors import BlockferryError, Whose
 from stores.base import Condition, Kind, RangeRead, Stat
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
-from stores.hdfs.aes_ctr import AesCtr
-from stores.hdfs.kms import AVOIDED_FOR_S, KmsClient, KmsLogin
-from stores.hdfs.kms_wire import EncryptedKey, parse_uri
+from stores.hdfs.security.aes_ctr import AesCtr
 from stores.hdfs.source import HdfsSource
+from stores.hdfs.zones.kms import AVOIDED_FOR_S, KmsClient, KmsLogin
+from stores.hdfs.zones.kms_wire import EncryptedKey, parse_uri
 from stores.location import HdfsLocation
 from tests.support.content import content
 from tests.support.hdfs import HdfsCluster

@@ -19,9 +19,9 @@ from stores.hashing import checksum_of
 from stores.hdfs.addresses import addresses_of, shown
 from stores.hdfs.blocks import blocks_of
 from stores.hdfs.datanode import Datanodes
-from stores.hdfs.erasure import combine_units, parity_matrix
+from stores.hdfs.erasure.codes import combine_units, parity_matrix
+from stores.hdfs.erasure.striping import Policy, unit_blocks, unit_slices
 from stores.hdfs.source import HdfsSource
-from stores.hdfs.striping import Policy, unit_blocks, unit_slices
 from stores.location import HdfsLocation, Protection
 from tests.support.content import content
 from tests.support.ferry import Ferry, composite_crc32c, objects

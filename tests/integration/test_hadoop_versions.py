@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from stores.location import HdfsLocation
 from stores.memory import MemoryStore, forget
 from tests.support.content import content
 from tests.support.hdfs import HdfsCluster
+from tests.support.hdfs_profile import Kerberos, Profile
+from tests.support.kdc import Kdc
 from tests.support.tree import FileSpec, folder
 from verifier.expect import Question
 from verifier.prove import ProofBench, prove
@@ -178,3 +181,21 @@ def test_a_location_is_tried_and_told_what_its_sums_are_good_for(made: Made) -> 
     assert [check for check in checks if not check.passed] == []
     can_combine = made.cluster.version() != "2.10.2"
     assert ("moves no data" in checks[-1].message, "older than" in checks[-1].message) == (can_combine, not can_combine)
+
+
+def test_hadoop_2_in_a_realm_is_read_in_privacy(kdc: Kdc, tmp_path: Path) -> None:
+    profile = Profile(version="2.10.2", kerberos=Kerberos(kdc.realm, rpc=("privacy",), transfer=("privacy",)))
+    with HdfsCluster.start(tmp_path, datanode_count=1, replication=1, profile=profile) as cluster:
+        cluster.make([FileSpec("/alice/f", size=MIB + 1, seed=1, owner="alice", mode=0o600)])
+        location = HdfsLocation(
+            (cluster.namenode,),
+            "/alice",
+            principal=kdc.realm.principal("alice"),
+            keytab=str(kdc.realm.keytab("alice")),
+            krb5_conf=str(kdc.realm.krb5_conf),
+        )
+        with closing(HdfsSource(location)) as source:
+            (file,) = source.list_tree()
+            found, data = read(source, file, None)
+            assert (data, found.proven) == (content(1, MIB + 1), True)
+            assert source.stored_checksum(file, 0, MIB + 1, CRC32C) == found.checksum

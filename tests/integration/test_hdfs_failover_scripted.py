@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.active import Waits
 from stores.hdfs.namenode import NameNodeClient
-from stores.hdfs.patience import Patience
+from stores.hdfs.rpc.active import Waits
+from stores.hdfs.rpc.patience import Patience
 from tests.support.ports import free_ports
 from tests.support.scripted_namenode import STANDBY, Respond, ScriptedNameNode, failed, nothing_there
 
@@ -280,6 +280,6 @@ def test_closing_ends_every_wait() -> None:
 
 def test_a_fault_of_ours_in_a_search_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     with cluster(nothing_there, nothing_there) as (client, _):
-        monkeypatch.setattr("stores.hdfs.rpc.rpc_frame.answer", lambda frame: 1 / 0)
+        monkeypatch.setattr("stores.hdfs.rpc.pool.rpc_frame.answer", lambda frame: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             client.get_file_info("/x")

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs.kerberos import Kerberos, KerberosLogin
-from stores.hdfs.login import TOKEN_FILE_VARIABLE
+from stores.hdfs.security.kerberos import Kerberos, KerberosLogin
+from stores.hdfs.security.login import TOKEN_FILE_VARIABLE
+from stores.hdfs.security.tokens import parse_file
 from stores.hdfs.source import HdfsSource
-from stores.hdfs.tokens import parse_file
 from stores.hdfs.wire.hdfs_pb2 import LocatedBlocksProto
 from stores.location import HdfsLocation, Protection
 from tests.support.content import content

@@ -10,8 +10,8 @@ import pytest
 
 from blockferry.errors import BlockferryError, Whose
 from stores.hdfs.namenode import NameNodeClient
-from stores.hdfs.patience import Patience
-from stores.hdfs.rpc_connection import RpcConnection, server_of
+from stores.hdfs.rpc.patience import Patience
+from stores.hdfs.rpc.rpc_connection import RpcConnection, server_of
 from stores.hdfs.wire.listing_pb2 import EntryAnswerProto, ListedEntryProto, LocationsAnswerProto
 from tests.support.scripted_namenode import STANDBY, Respond, ScriptedNameNode, failed, in_turn, nothing_there, says
 

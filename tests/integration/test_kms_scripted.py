@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs import kms as kms_module
-from stores.hdfs.cluster import Cluster
-from stores.hdfs.kms import AVOIDED_FOR_S, KmsClient, KmsLogin
-from stores.hdfs.kms_wire import EncryptedKey, KmsAddress, parse_uri
-from stores.hdfs.zone_kms import ZoneKms
+from stores.hdfs.config.cluster import Cluster
+from stores.hdfs.zones import kms as kms_module
+from stores.hdfs.zones.kms import AVOIDED_FOR_S, KmsClient, KmsLogin
+from stores.hdfs.zones.kms_wire import EncryptedKey, KmsAddress, parse_uri
+from stores.hdfs.zones.zone_kms import ZoneKms
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.ports import free_port
 from tests.support.scripted_kms import KEY, Said, ScriptedKms

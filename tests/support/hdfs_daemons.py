@@ -12,6 +12,8 @@ from tests.support.hdfs_plan import ClusterPlan, datanode_name, journal_name, km
 from tests.support.hdfs_settings import SiteFiles
 
 _HADOOP = "org.apache.hadoop"
+# Hadoop 2 asks a class of Java's own for the realm's name (KerberosUtil.getDefaultRealm).
+_REALM_EXPORT = "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"
 MAKE_TREE = "MakeTree"
 _WEB_FOLDERS = ("hdfs", "datanode", "journal", "router", "secondary", "static")
 
@@ -95,7 +97,7 @@ def client_command(plan: ClusterPlan, conf: Path, main_class: str, arguments: It
 
 def _realm_option(plan: ClusterPlan) -> tuple[str, ...]:
     kerberos = plan.profile.kerberos
-    return (f"-Djava.security.krb5.conf={kerberos.realm.krb5_conf}",) if kerberos else ()
+    return (f"-Djava.security.krb5.conf={kerberos.realm.krb5_conf}", _REALM_EXPORT) if kerberos else ()
 
 
 def client_environment(plan: ClusterPlan, user: str | None) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
-from stores.hdfs import rpc_frame
+from stores.hdfs.rpc import rpc_frame
 from stores.hdfs.wire import rpc_pb2
 from stores.hdfs.wire.namenode_pb2 import GetFileInfoResponseProto
 

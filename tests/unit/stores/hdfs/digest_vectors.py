@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stores.hdfs.digest_md5 import Account
+from stores.hdfs.security.digest_md5 import Account
 from stores.location import Protection
 
 ACCOUNT = Account(b"dXNlciBuYW1l", b"c2VjcmV0IGtleQ==", b"hdfs/0")

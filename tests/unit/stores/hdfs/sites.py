@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from stores.hdfs.site import Property, SiteConfig
+from stores.hdfs.config.site import Property, SiteConfig
 
 
 def site(properties: Mapping[str, str]) -> SiteConfig:

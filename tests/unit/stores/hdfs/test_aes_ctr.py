@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs import aes_ctr, libcrypto
-from stores.hdfs.aes_ctr import AesCtr, counter_at
+from stores.hdfs.security import aes_ctr, libcrypto
+from stores.hdfs.security.aes_ctr import AesCtr, counter_at
 
 # NIST SP 800-38A, F.5: one plaintext, one counter, a key of each size.
 _COUNTER = bytes.fromhex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")

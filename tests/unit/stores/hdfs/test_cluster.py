@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.cluster import Authentication, Cluster, HedgedReads, Security, TimeLimits, cluster_of, resolve
-from stores.hdfs.patience import Patience
+from stores.hdfs.config.cluster import Authentication, Cluster, HedgedReads, Security, TimeLimits, cluster_of, resolve
+from stores.hdfs.rpc.patience import Patience
 from stores.location import HdfsLocation, Protection
 from tests.unit.stores.hdfs.sites import HA, site, write
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stores.checksum import Algorithm, empty
 from stores.hashing import checksum_of, crc_of
-from stores.hdfs.crc_tree import sum_of_chunks, words_of
+from stores.hdfs.transfer.crc_tree import sum_of_chunks, words_of
 
 ALGORITHMS = st.sampled_from(list(Algorithm))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.data_keys import KEPT_COUNT, KEPT_S, DataKeys
-from stores.hdfs.kms_wire import EncryptedKey
+from stores.hdfs.zones.data_keys import KEPT_COUNT, KEPT_S, DataKeys
+from stores.hdfs.zones.kms_wire import EncryptedKey
 
 
 class KmsScript:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores.hdfs import seal
-from stores.hdfs.digest_layer import DigestLayer, Signer
-from stores.hdfs.digest_md5 import Keys, parse_challenge, respond
-from stores.hdfs.sasl import SaslError
+from stores.hdfs.security import seal
+from stores.hdfs.security.digest_layer import DigestLayer, Signer
+from stores.hdfs.security.digest_md5 import Keys, parse_challenge, respond
+from stores.hdfs.security.sasl import SaslError
 from tests.unit.stores.hdfs.digest_vectors import ACCOUNT, CLIENT_NONCE, FROM_SERVER, SESSIONS, TO_SERVER, Session
 
 PROTECTED = pytest.mark.parametrize("session", SESSIONS[1:], ids=lambda s: s.cipher or s.protection.value)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores.hdfs.digest_md5 import Account, Challenge, Keys, check_server, parse_challenge, respond
-from stores.hdfs.sasl import SaslError
+from stores.hdfs.security.digest_md5 import Account, Challenge, Keys, check_server, parse_challenge, respond
+from stores.hdfs.security.sasl import SaslError
 from stores.location import Protection
 from tests.unit.stores.hdfs.digest_vectors import ACCOUNT, CLIENT_NONCE, SESSIONS, Session
 

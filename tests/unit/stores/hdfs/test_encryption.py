@@ -12,13 +12,13 @@ from blockferry.errors import BlockferryError
 from stores.base import Condition, Extent, Kind, RangeRead, Stat
 from stores.checksum import Algorithm, Checksum
 from stores.hashing import checksum_of
-from stores.hdfs import encryption
-from stores.hdfs.aes_ctr import AesCtr
-from stores.hdfs.data_keys import DataKeys
-from stores.hdfs.encryption import ZoneReader, refuse_raw
-from stores.hdfs.kms_wire import EncryptedKey
 from stores.hdfs.layouts import Layouts
+from stores.hdfs.security.aes_ctr import AesCtr
 from stores.hdfs.wire.hdfs_pb2 import ErasureCodingPolicyProto, FileEncryptionInfoProto, LocatedBlocksProto
+from stores.hdfs.zones import encryption
+from stores.hdfs.zones.data_keys import DataKeys
+from stores.hdfs.zones.encryption import ZoneReader, refuse_raw
+from stores.hdfs.zones.kms_wire import EncryptedKey
 from tests.unit.stores.hdfs.test_layouts import layout
 
 PLAIN = bytes(range(256)) * 20

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stores.hdfs import galois
-from stores.hdfs.erasure import combine_units, parity_matrix, rebuilding_rows
+from stores.hdfs.erasure import galois
+from stores.hdfs.erasure.codes import combine_units, parity_matrix, rebuilding_rows
 
 # Written by RSRawEncoder, RSLegacyRawEncoder and XORRawEncoder of Hadoop 3.4.2 for the units of `data_unit`.
 WRITTEN = {

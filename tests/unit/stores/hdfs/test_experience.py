@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stores.hdfs.cluster import HedgedReads
+from stores.hdfs.config.cluster import HedgedReads
 from stores.hdfs.experience import (
     AVOIDED_FOR_S,
     LONGEST_AVOIDED_S,

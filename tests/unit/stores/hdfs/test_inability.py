@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.active import Outages
-from stores.hdfs.inability import can_pass, is_about_call, unable
-from stores.hdfs.patience import Patience
-from stores.hdfs.remote_errors import remote_error
+from stores.hdfs.rpc.active import Outages
+from stores.hdfs.rpc.inability import can_pass, is_about_call, unable
+from stores.hdfs.rpc.patience import Patience
+from stores.hdfs.rpc.remote_errors import remote_error
 
 STANDBY = "org.apache.hadoop.ipc.StandbyException"
 SAFE_MODE = "org.apache.hadoop.hdfs.server.namenode.SafeModeException"

@@ -7,8 +7,8 @@ import ctypes
 import pytest
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs import libgssapi, libkrb5_abi
-from stores.hdfs.kerberos_errors import Attempt, kerberos_error
+from stores.hdfs.security import libgssapi, libkrb5_abi
+from stores.hdfs.security.kerberos_errors import Attempt, kerberos_error
 
 _LOGIN = Attempt("the login of alice@A.TEST", "/etc/alice.keytab", "/etc/a.conf")
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs import kms_wire
-from stores.hdfs.kms_wire import EncryptedKey, KmsAddress
+from stores.hdfs.zones import kms_wire
+from stores.hdfs.zones.kms_wire import EncryptedKey, KmsAddress
 
 KEY = EncryptedKey("k1", "k1@0", b"i" * 16, b"m" * 16)
 _JSON = (

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.cluster import Authentication, Security
-from stores.hdfs.digest_login import DigestLogin
-from stores.hdfs.login import TOKEN_FILE_VARIABLE, ClusterLogin
-from stores.hdfs.rpc_sasl import Offer
-from stores.hdfs.tokens import DELEGATION_KIND, Token
+from stores.hdfs.config.cluster import Authentication, Security
+from stores.hdfs.rpc.rpc_sasl import Offer
+from stores.hdfs.security.digest_login import DigestLogin
+from stores.hdfs.security.login import TOKEN_FILE_VARIABLE, ClusterLogin
+from stores.hdfs.security.tokens import DELEGATION_KIND, Token
 from stores.hdfs.wire.security_pb2 import CredentialsProto
 from stores.location import HdfsLocation
 from tests.unit.stores.hdfs.digest_vectors import SESSIONS

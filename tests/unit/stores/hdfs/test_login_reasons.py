@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mover.worker import CONCERN_ALL
 from scanner.walk import SPECIFIC
-from stores.hdfs import kerberos_errors, remote_errors
+from stores.hdfs.rpc import remote_errors
+from stores.hdfs.security import kerberos_errors
 from stores.login_reasons import LOGIN_REASONS
 
 

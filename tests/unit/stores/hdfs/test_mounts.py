@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.mounts import Target, table_names, target_of
+from stores.hdfs.config.mounts import Target, table_names, target_of
 from tests.unit.stores.hdfs.sites import site
 
 TABLE = {

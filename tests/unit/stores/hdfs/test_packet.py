@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores.checksum import Algorithm
-from stores.hdfs import packet
-from stores.hdfs.packet import HEADER_BYTES, Layout, PacketHeader
+from stores.hdfs.transfer import packet
+from stores.hdfs.transfer.packet import HEADER_BYTES, Layout, PacketHeader
 from stores.hdfs.wire.datanode_pb2 import ClientReadStatusProto, PacketHeaderProto
 from tests.support.block_sender import BlockSender
 

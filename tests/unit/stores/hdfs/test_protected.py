@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stores.hdfs import protected, seal
-from stores.hdfs.aes_ctr import AesCtr
-from stores.hdfs.digest_layer import DigestLayer
-from stores.hdfs.digest_md5 import Keys
-from stores.hdfs.peer import Peer, TransferLayer
-from stores.hdfs.protected import AesStream, SaslRecords
-from stores.hdfs.sasl import SaslError
+from stores.hdfs.security import seal
+from stores.hdfs.security.aes_ctr import AesCtr
+from stores.hdfs.security.digest_layer import DigestLayer
+from stores.hdfs.security.digest_md5 import Keys
+from stores.hdfs.security.sasl import SaslError
+from stores.hdfs.transfer import protected
+from stores.hdfs.transfer.peer import Peer, TransferLayer
+from stores.hdfs.transfer.protected import AesStream, SaslRecords
 
 KEYS = Keys(b"a" * 16, b"b" * 16, b"c" * 16, b"d" * 16)
 KINDS = st.sampled_from(["aes", "integrity", "rc4", "3des"])

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from stores.checksum import Algorithm, concatenation
 from stores.hashing import checksum_of
 from stores.hdfs.datanode import DatanodeRead
-from stores.hdfs.erasure import combine_units, parity_matrix
+from stores.hdfs.erasure.codes import combine_units, parity_matrix
+from stores.hdfs.erasure.rebuild import GroupRange, Rebuild
+from stores.hdfs.erasure.striping import Policy, unit_bytes, unit_slices
+from stores.hdfs.erasure.units import TooFewUnitsError
 from stores.hdfs.experience import Mark
-from stores.hdfs.rebuild import GroupRange, Rebuild
-from stores.hdfs.striping import Policy, unit_bytes, unit_slices
-from stores.hdfs.units import TooFewUnitsError
 
 CODES = [("rs", 3, 2), ("rs", 6, 3), ("rs-legacy", 3, 2), ("xor", 2, 1), ("xor", 4, 1), ("rs", 1, 2)]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from blockferry.errors import Whose
-from stores.hdfs.remote_errors import asks_for_login, first_line, is_about_login, remote_error
+from stores.hdfs.rpc.remote_errors import asks_for_login, first_line, is_about_login, remote_error
 
 ACCESS = "org.apache.hadoop.security.AccessControlException"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores.hdfs import rpc_frame
-from stores.hdfs.rpc_frame import Answer, AuthProtocol, FrameError, Status
+from stores.hdfs.rpc import rpc_frame
+from stores.hdfs.rpc.rpc_frame import Answer, AuthProtocol, FrameError, Status
 from stores.hdfs.wire import rpc_pb2
 from stores.hdfs.wire.namenode_pb2 import GetFileInfoRequestProto
 

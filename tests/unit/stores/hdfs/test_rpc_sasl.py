@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs import rpc_frame, rpc_sasl
-from stores.hdfs.digest_login import DigestLogin
-from stores.hdfs.gssapi_login import GssapiLayer, GssapiLogin
-from stores.hdfs.libkrb5 import Krb5Error
-from stores.hdfs.rpc_frame import Answer, FrameError, Status
-from stores.hdfs.rpc_sasl import Choice, Ending, Offer, State, negotiation
-from stores.hdfs.sasl import SaslError, choose
+from stores.hdfs.rpc import rpc_frame, rpc_sasl
+from stores.hdfs.rpc.rpc_frame import Answer, FrameError, Status
+from stores.hdfs.rpc.rpc_sasl import Choice, Ending, Offer, State, negotiation
+from stores.hdfs.security.digest_login import DigestLogin
+from stores.hdfs.security.gssapi_login import GssapiLayer, GssapiLogin
+from stores.hdfs.security.libkrb5 import Krb5Error
+from stores.hdfs.security.sasl import SaslError, choose
 from stores.hdfs.wire.rpc_pb2 import RpcRequestHeaderProto, RpcSaslProto
 from stores.location import Protection
 from tests.unit.stores.hdfs.digest_vectors import ACCOUNT, CLIENT_NONCE, SESSIONS, Session

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.site import MAX_SUBSTITUTIONS, Include, Property, SiteConfig
-from stores.hdfs.site_xml import parse
+from stores.hdfs.config.site import MAX_SUBSTITUTIONS, Include, Property, SiteConfig
+from stores.hdfs.config.site_xml import parse
 from tests.unit.stores.hdfs.sites import site, xml
 
 # What XML can hold, without \r, which it reads as \n.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.site_folder import read_site
+from stores.hdfs.config.site_folder import read_site
 from tests.unit.stores.hdfs.sites import write, xml
 
 

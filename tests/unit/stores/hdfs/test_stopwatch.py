@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stores.hdfs.stopwatch import Limit, SilentError, SlowError, Stopwatch
+from stores.hdfs.transfer.stopwatch import Limit, SilentError, SlowError, Stopwatch
 
 
 class Clock:

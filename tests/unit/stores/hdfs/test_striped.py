@@ -12,9 +12,9 @@ from stores.checksum import Algorithm
 from stores.hdfs.addresses import by_ip
 from stores.hdfs.blocks import BlockSlice
 from stores.hdfs.datanode import Datanodes
+from stores.hdfs.erasure.striped import StripedReader
 from stores.hdfs.experience import Experience
 from stores.hdfs.layouts import Layouts
-from stores.hdfs.striped import StripedReader
 from stores.hdfs.wire.hdfs_pb2 import (
     DatanodeIDProto,
     DatanodeInfoProto,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stores.hdfs.striping import Piece, Policy, UnitSlice, policy_of, unit_blocks, unit_bytes, unit_slices
+from stores.hdfs.erasure.striping import Piece, Policy, UnitSlice, policy_of, unit_blocks, unit_bytes, unit_slices
 from stores.hdfs.wire.hdfs_pb2 import (
     DatanodeIDProto,
     DatanodeInfoProto,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from blockferry.errors import BlockferryError, Whose
 from stores.checksum import Algorithm, Checksum
 from stores.hashing import checksum_of
-from stores.hdfs.crc_tree import words_of
 from stores.hdfs.replica import Replica
-from stores.hdfs.tally import Tally
-from stores.hdfs.target import Target
+from stores.hdfs.transfer.crc_tree import words_of
+from stores.hdfs.transfer.tally import Tally
+from stores.hdfs.transfer.target import Target
 from tests.support.block_sender import BlockSender, flipped
 
 REPLICA = Replica(7, "dn:9866")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stores.hdfs.tokens import (
+from stores.hdfs.security.tokens import (
     DELEGATION_KIND,
     Token,
     account_of,

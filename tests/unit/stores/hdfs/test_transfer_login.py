@@ -10,12 +10,12 @@ from typing import TypeVar
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs import packet
-from stores.hdfs.cluster import Security
-from stores.hdfs.peer import Peer
+from stores.hdfs.config.cluster import Security
 from stores.hdfs.replica import Replica
-from stores.hdfs.transfer_login import ClusterAnswers, TransferLogin
-from stores.hdfs.transfer_sasl import MAGIC
+from stores.hdfs.transfer import packet
+from stores.hdfs.transfer.peer import Peer
+from stores.hdfs.transfer.transfer_login import ClusterAnswers, TransferLogin
+from stores.hdfs.transfer.transfer_sasl import MAGIC
 from stores.hdfs.wire.hdfs_pb2 import TokenProto
 from stores.hdfs.wire.security_pb2 import DataEncryptionKeyProto, DataTransferEncryptorMessageProto
 from stores.location import Protection

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from blockferry.errors import BlockferryError
-from stores.hdfs import packet, seal
-from stores.hdfs.digest_layer import DigestLayer
-from stores.hdfs.digest_login import DigestLogin
-from stores.hdfs.digest_md5 import Keys, parse_challenge, respond
-from stores.hdfs.sasl import SaslError
-from stores.hdfs.transfer_sasl import (
+from stores.hdfs.security import seal
+from stores.hdfs.security.digest_layer import DigestLayer
+from stores.hdfs.security.digest_login import DigestLogin
+from stores.hdfs.security.digest_md5 import Keys, parse_challenge, respond
+from stores.hdfs.security.sasl import SaslError
+from stores.hdfs.transfer import packet
+from stores.hdfs.transfer.transfer_sasl import (
     MAGIC,
     StreamKeys,
     TokenRefusedError,

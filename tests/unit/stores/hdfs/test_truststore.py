@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from stores.hdfs.kms_trust import trusted_pem
-from stores.hdfs.pkcs12 import certificates_of
-from stores.hdfs.truststore import as_pem, pem_of
+from stores.hdfs.zones.kms_trust import trusted_pem
+from stores.hdfs.zones.pkcs12 import certificates_of
+from stores.hdfs.zones.truststore import as_pem, pem_of
 
 # One certificate of our own, and a store with it, made by keytool of Java 17 with the password "secret1".
 _PEM = (

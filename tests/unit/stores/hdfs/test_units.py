@@ -12,11 +12,11 @@ from stores.base import Extent, Kind, Stat
 from stores.checksum import Algorithm
 from stores.hdfs.blocks import FileBlock
 from stores.hdfs.datanode import Datanodes
+from stores.hdfs.erasure.striping import Policy
+from stores.hdfs.erasure.units import Units, side_by_side
 from stores.hdfs.experience import Experience, Mark
 from stores.hdfs.failover import Search
 from stores.hdfs.replica import Replica
-from stores.hdfs.striping import Policy
-from stores.hdfs.units import Units, side_by_side
 from stores.hdfs.wire.hdfs_pb2 import (
     DatanodeIDProto,
     DatanodeInfoProto,

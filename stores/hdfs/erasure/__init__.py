@@ -1,0 +1,1 @@
+"""Erasure-coded files: codes, striping, rebuilding."""

@@ -1,0 +1,1 @@
+"""Calls of Hadoop RPC: connections, their frames, and which NameNode is asked."""

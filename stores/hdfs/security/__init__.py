@@ -1,0 +1,1 @@
+"""Logins and ciphers: Kerberos, SASL, tokens."""

@@ -1,0 +1,1 @@
+"""Data transfer with DataNodes: packets, verification, protection."""

@@ -1,0 +1,1 @@
+"""Encryption zones: keys from the KMS, ciphertext decrypted."""
