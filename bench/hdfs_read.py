@@ -32,6 +32,7 @@ from pathlib import Path
 from stores.checksum import Algorithm, Checksum, concatenation
 from stores.hashing import Hasher
 from stores.hdfs.datanode import Datanodes
+from stores.hdfs.delimited import delimited
 from stores.hdfs.transfer import packet
 from stores.hdfs.transfer.peer import Peer
 from stores.hdfs.wire.datanode_pb2 import (
@@ -93,7 +94,7 @@ def read_raw(blocks: Iterable[LocatedBlockProto], buffer: memoryview) -> str:
             size_bytes = min(left, len(buffer))
             peer.receive_into((buffer[:size_bytes],))
             left -= size_bytes
-        peer.send(packet.delimited(ClientReadStatusProto(status=0)))
+        peer.send(delimited(ClientReadStatusProto(status=0)))
         peer.close()
     return ""
 

@@ -67,7 +67,7 @@ class Child:
 
     def is_ready(self) -> bool:
         """Returns whether it can be called now. Takes half a second at most."""
-        return _serves(self.plan.address) if self.plan.speaks_health else _accepts(self.plan.address)
+        return _serves(self.plan.address) if self.plan.speaks_health else accepts(self.plan.address)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal, if it still runs."""
@@ -93,7 +93,8 @@ def _die_with_parent() -> None:
     os.setpgid(0, 0)  # Ctrl-C at a terminal reaches the supervisor alone; it ends its children in order
 
 
-def _accepts(address: str) -> bool:
+def accepts(address: str) -> bool:
+    """Returns whether a connection to `HOST:PORT` is accepted now. Takes half a second at most."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=0.5):

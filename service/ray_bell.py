@@ -7,11 +7,11 @@ runs already (or `RAY_ADDRESS` is not set either, and the service has one of its
 from __future__ import annotations
 
 import os
-import socket
 import time
 from pathlib import Path
 
 from blockferry.errors import BlockferryError
+from service.child import accepts
 
 VARIABLE = "BLOCKFERRY_RAY_BELL"
 WAIT_S = 60.0
@@ -29,19 +29,10 @@ def ring() -> None:
         return
     Path(bell).touch()
     until = time.monotonic() + WAIT_S
-    while not _accepts(address):
+    while not accepts(address):
         if time.monotonic() > until:
             text = (
                 f"Ray was asked for and did not listen at {address} within {WAIT_S:.0f} s: see the log of Ray's head."
             )
             raise BlockferryError("POOL_FAILED", text, retryable=True, address=address)
         time.sleep(_LOOK_S)
-
-
-def _accepts(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=0.5):
-            return True
-    except OSError:
-        return False

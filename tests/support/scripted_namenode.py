@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
-from stores.hdfs.rpc import rpc_frame
+from stores.hdfs.delimited import varint
 from stores.hdfs.wire import rpc_pb2
 from stores.hdfs.wire.namenode_pb2 import GetFileInfoResponseProto
 
@@ -16,7 +16,7 @@ Respond = Callable[[int], bytes | None]  # number of the call on its connection 
 
 
 def delimited(body: bytes) -> bytes:
-    return rpc_frame.varint(len(body)) + body
+    return varint(len(body)) + body
 
 
 def framed(header: rpc_pb2.RpcResponseHeaderProto, body: bytes = b"") -> bytes:

@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from google.protobuf.message import DecodeError, Message
 
+from stores.hdfs.delimited import delimited
 from stores.hdfs.wire import rpc_pb2
 
 VERSION = 9
@@ -116,23 +117,8 @@ def answer(received: bytes | bytearray) -> Answer:
 
 def frame(*messages: Message) -> bytes:
     """Returns a frame of messages, each after its length."""
-    body = b"".join(_delimited(message) for message in messages)
+    body = b"".join(delimited(message) for message in messages)
     return len(body).to_bytes(4, "big") + body
-
-
-def _delimited(message: Message) -> bytes:
-    body = message.SerializeToString()
-    return varint(len(body)) + body
-
-
-def varint(number: int) -> bytes:
-    """Returns a non-negative number as protocol buffers write it: seven bits a byte, the lowest first."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _take(view: memoryview) -> tuple[memoryview, memoryview]:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from blockferry.errors import BlockferryError
 from stores.checksum import Algorithm, Checksum, concatenation
+from stores.hdfs.delimited import delimited
 from stores.hdfs.replica import Replica
 from stores.hdfs.transfer import packet
 from stores.hdfs.transfer.block_read import Answer, receive
@@ -208,7 +209,7 @@ def _sums(sums: OpBlockChecksumResponseProto, size_bytes: int, stripe_bytes: int
 def _report(peer: Peer, status: int) -> None:
     """Tells the DataNode how the read went. That it cannot be told changes nothing: the bytes are here."""
     with contextlib.suppress(OSError):
-        peer.send(packet.delimited(ClientReadStatusProto(status=status)))
+        peer.send(delimited(ClientReadStatusProto(status=status)))
 
 
 def _response(peer: Peer, replica: Replica, offset: int) -> BlockOpResponseProto:

@@ -20,6 +20,7 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
+from stores.hdfs.delimited import delimited
 from stores.hdfs.wire.datanode_pb2 import PacketHeaderProto
 
 VERSION = 28
@@ -46,22 +47,6 @@ _HEADER = np.dtype(
         ("data_bytes", "<i4"),
     ]
 )
-
-
-def varint(number: int) -> bytes:
-    """Returns protobuf's form of a number that is not negative."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def delimited(message: Message) -> bytes:
-    """Returns a message with its size in front."""
-    body = message.SerializeToString()
-    return varint(len(body)) + body
 
 
 def request(operation: int, message: Message) -> bytes:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 
+from stores.hdfs.delimited import delimited
 from stores.hdfs.security.digest_login import DigestLogin
 from stores.hdfs.security.digest_md5 import Account
 from stores.hdfs.security.sasl import SaslError
 from stores.hdfs.security.tokens import account_of, handshake_secret, token_of
-from stores.hdfs.transfer import packet
 from stores.hdfs.wire.hdfs_pb2 import TokenProto
 from stores.hdfs.wire.security_pb2 import (
     CipherOptionProto,
@@ -76,11 +76,11 @@ def handshake(login: DigestLogin, token: TokenProto) -> Generator[bytes, bytes, 
     if found := handshake_secret(token.identifier):
         secret, pool = found
         opening.handshakeSecret.CopyFrom(HandshakeSecretProto(secret=secret, bpid=pool))
-    challenge = _parsed((yield MAGIC + packet.delimited(opening)))
+    challenge = _parsed((yield MAGIC + delimited(opening)))
     answer = DataTransferEncryptorMessageProto(status=_SUCCESS, payload=login.respond(challenge.payload))
     if login.protection is Protection.PRIVACY:
         answer.cipherOption.append(CipherOptionProto(suite=_AES_CTR_NO_PADDING))
-    end = _parsed((yield packet.delimited(answer)))
+    end = _parsed((yield delimited(answer)))
     login.finish(end.payload)
     for option in end.cipherOption:
         if option.suite != _AES_CTR_NO_PADDING or login.protection is not Protection.PRIVACY:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores.checksum import Algorithm
+from stores.hdfs.delimited import varint
 from stores.hdfs.transfer import packet
 from stores.hdfs.transfer.packet import HEADER_BYTES, Layout, PacketHeader
 from stores.hdfs.wire.datanode_pb2 import ClientReadStatusProto, PacketHeaderProto
@@ -59,7 +60,7 @@ def test_a_header_that_is_too_small_is_refused() -> None:
 
 @given(st.integers(0, 2**63 - 1))
 def test_varints_are_those_of_protobuf(number: int) -> None:
-    assert packet.varint(number) == _VarintBytes(number)
+    assert varint(number) == _VarintBytes(number)
 
 
 def test_a_request_is_version_operation_and_delimited_message() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stores.hdfs.delimited import varint
 from stores.hdfs.rpc import rpc_frame
 from stores.hdfs.rpc.rpc_frame import Answer, AuthProtocol, FrameError, Status
 from stores.hdfs.wire import rpc_pb2
@@ -15,7 +16,7 @@ CLIENT = bytes(range(16))
 
 
 def delimited(body: bytes) -> bytes:
-    return rpc_frame.varint(len(body)) + body
+    return varint(len(body)) + body
 
 
 def test_a_connection_begins_with_version_9_and_the_way_to_log_in() -> None:
@@ -76,6 +77,6 @@ def test_the_begin_of_a_web_page_is_no_frame() -> None:
 
 @given(st.integers(0, 2**63 - 1))
 def test_a_varint_has_seven_bits_a_byte(number: int) -> None:
-    encoded = rpc_frame.varint(number)
+    encoded = varint(number)
     assert sum((byte & 0x7F) << 7 * index for index, byte in enumerate(encoded)) == number
     assert [byte >= 0x80 for byte in encoded] == [True] * (len(encoded) - 1) + [False]

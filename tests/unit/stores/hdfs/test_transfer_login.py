@@ -11,8 +11,8 @@ import pytest
 
 from blockferry.errors import BlockferryError
 from stores.hdfs.config.cluster import Security
+from stores.hdfs.delimited import delimited
 from stores.hdfs.replica import Replica
-from stores.hdfs.transfer import packet
 from stores.hdfs.transfer.peer import Peer
 from stores.hdfs.transfer.transfer_login import ClusterAnswers, TransferLogin
 from stores.hdfs.transfer.transfer_sasl import MAGIC
@@ -78,7 +78,7 @@ def refused(login: TransferLogin, status: int) -> BlockferryError:
     """The error of a DataNode that refuses the login."""
     message = DataTransferEncryptorMessageProto(status=status, message="Can't re-compute encryption key\n\tat Java")
     with connected(9866) as (theirs, peer):
-        theirs.sendall(packet.delimited(message))
+        theirs.sendall(delimited(message))
         with pytest.raises(BlockferryError) as caught:
             login.protect(peer, TOKEN, REPLICA, 5)
         assert theirs.recv(4) == MAGIC

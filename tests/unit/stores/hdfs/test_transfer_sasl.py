@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from blockferry.errors import BlockferryError
+from stores.hdfs.delimited import delimited
 from stores.hdfs.security import seal
 from stores.hdfs.security.digest_layer import DigestLayer
 from stores.hdfs.security.digest_login import DigestLogin
 from stores.hdfs.security.digest_md5 import Keys, parse_challenge, respond
 from stores.hdfs.security.sasl import SaslError
-from stores.hdfs.transfer import packet
 from stores.hdfs.transfer.transfer_sasl import (
     MAGIC,
     StreamKeys,
@@ -41,7 +41,7 @@ def login(accepted: tuple[Protection, ...] = ALL) -> DigestLogin:
 def sent(message: bytes) -> DataTransferEncryptorMessageProto:
     size = next(index for index, byte in enumerate(message) if byte < 0x80) + 1
     parsed = DataTransferEncryptorMessageProto.FromString(message[size:])
-    assert packet.delimited(parsed) == message
+    assert delimited(parsed) == message
     return parsed
 
 
