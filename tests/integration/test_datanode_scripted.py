@@ -383,7 +383,10 @@ def sums_answer(crcs: bytes, kind: int | None, crc_type: int = 2) -> bytes:
 
 def test_a_datanode_before_composite_crc_has_no_crc() -> None:
     with serving(lambda number, request: Reply(sums_answer(bytes(16), None), Then.CLOSE)) as (server, datanodes):
-        assert datanodes.block_sums(server.address, located(), 1000) == BlockSums(2, 512, None, ())
+        sums = datanodes.block_sums(server.address, located(), 1000)
+        assert sums == BlockSums(2, 512, None, ())
+        assert sums.uncombined
+        assert not BlockSums(0, 512, None, ()).uncombined  # NULL: there is nothing that could be combined
 
 
 @pytest.mark.parametrize("crcs", [b"", bytes(3), bytes(8)])
