@@ -6,6 +6,7 @@ Knows nothing of blocks. Raises OSError and EOFError as they come: the callers k
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -19,6 +20,9 @@ from stores.sockets import is_stale, set_kernel_limits
 
 # Gives a connected socket for a host and a port within so many seconds.
 Connect = Callable[[str, int, float], socket.socket]
+
+
+_WORTH_SETTLING_BYTES = 16 << 10
 
 
 class BrokenOffError(EOFError):
@@ -36,6 +40,10 @@ class Wire(Protocol):
 
     def receive_available(self, view: memoryview) -> int:
         """Returns how many bytes have come into `view`: one at least."""
+        ...
+
+    def settle(self, size_bytes: int) -> None:
+        """Waits until so many bytes have come, which are sure to come; not for long."""
         ...
 
 
@@ -75,6 +83,7 @@ class Peer:
         self.stopwatch = Stopwatch(Limit(timeout_s), 0, time.monotonic)
         self._socket = connection
         self._layer: TransferLayer | None = None
+        self._readable = select.poll()
         set_kernel_limits(connection, timeout_s, min(timeout_s, TICK_S))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -94,6 +103,7 @@ class Peer:
     def protect(self, layer: TransferLayer | None) -> None:
         """Lets all bytes go through a layer from now on (None: as they are), both sides having logged in."""
         self._layer = layer
+        self._readable.register(self._socket, select.POLLIN)
         self.answered = False
 
     def send(self, data: bytes) -> None:
@@ -131,6 +141,16 @@ class Peer:
     def receive_available(self, view: memoryview) -> int:
         """Returns how many bytes have come into `view`, as they come: one at least."""
         return self._receive_some((view,), 0)
+
+    def settle(self, size_bytes: int) -> None:
+        """Waits until so many bytes have come, or for a tick: the thread is woken once, not for each segment. Only for
+        bytes that are sure to come."""
+        if size_bytes >= _WORTH_SETTLING_BYTES:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size_bytes)
+            try:
+                self._readable.poll(TICK_S * 1000)
+            finally:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
     def _receive_some(self, pieces: Sequence[memoryview], flags: int) -> int:
         """Returns how many bytes have come: less than wanted when nothing more came for a tick."""

@@ -1,7 +1,7 @@
 """What protects a connection to a DataNode after its login: AES-CTR, or DIGEST-MD5's records. See `peer.TransferLayer`.
 
-Knows neither sockets nor blocks. Decrypts in the caller's memory where its pieces are large; where they are small, one
-call decrypts many of them in a buffer that stays in the processor's cache, and they are copied from there.
+Knows neither sockets nor blocks. One call decrypts many pieces in a buffer that stays in the processor's cache; they are
+copied from there to the caller's memory (0.03 CPU s per GiB).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from stores.hdfs.security.digest_layer import NUMBER_BYTES, DigestLayer
 from stores.hdfs.security.sasl import SaslError
 from stores.hdfs.transfer.peer import Wire
 
-# Below this size a copy costs less than a call of libcrypto (0.7 us).
-_SMALL_PIECE_BYTES = 16 << 10
-_STAGE_BYTES = 256 << 10
+# A DataNode that encrypts sends 8 KiB at a time: being woken for each would cost more than the decryption.
+_STAGE_BYTES = 128 << 10
 # A DataNode wraps what it writes at once: a packet, as a rule, of at most 16 MiB (PacketReceiver.MAX_PACKET_SIZE).
 _MAX_RECORD_BYTES = 17 << 20
 
@@ -37,15 +36,9 @@ class AesStream:
 
     def receive_into(self, wire: Wire, pieces: Sequence[memoryview]) -> None:
         """See `TransferLayer.receive_into`."""
-        done = 0
+        done, size_bytes = 0, sum(map(len, pieces))
         try:
-            size_bytes = sum(map(len, pieces))
-            if size_bytes < len(pieces) * _SMALL_PIECE_BYTES and len(pieces) > 1:
-                self._receive_staged(wire, pieces, size_bytes)
-            else:
-                wire.receive_raw(pieces)
-                for piece in pieces:
-                    self._inbound.crypt(piece)
+            self._receive_staged(wire, pieces, size_bytes)
             done = size_bytes
         finally:
             wire.arrived_bytes = done
@@ -68,6 +61,7 @@ class AesStream:
                 if at == end:
                     at, end = 0, min(size_bytes, _STAGE_BYTES)
                     size_bytes -= end
+                    wire.settle(end)
                     wire.receive_raw((stage[:end],))
                     self._inbound.crypt(stage[:end])
                 count = min(wanted - filled, end - at)
