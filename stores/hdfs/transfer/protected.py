@@ -1,7 +1,7 @@
 """What protects a connection to a DataNode after its login: AES-CTR, or DIGEST-MD5's records. See `peer.TransferLayer`.
 
-Knows neither sockets nor blocks. One call decrypts many pieces in a buffer that stays in the processor's cache; they are
-copied from there to the caller's memory (0.03 CPU s per GiB).
+Knows neither sockets nor blocks. One call decrypts many pieces in a buffer that stays in the processor's cache; they
+are copied from there to the caller's memory (0.03 CPU s per GiB).
 """
 
 from __future__ import annotations
