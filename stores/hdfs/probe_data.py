@@ -21,7 +21,7 @@ from stores.hdfs.datanode import BlockSums, Datanodes, algorithm_of
 from stores.hdfs.layouts import Layouts
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.transfer.stopwatch import Limit
-from stores.hdfs.wire.hdfs_pb2 import DatanodeIDProto, LocatedBlockProto
+from stores.hdfs.wire.hdfs_pb2 import DatanodeIDProto, DatanodeInfoProto, LocatedBlockProto
 from stores.hdfs.zones.encryption import ZoneReader
 from stores.hdfs.zones.zone_kms import ZoneKms
 
@@ -97,8 +97,11 @@ class DataProbe:
         return None, refusal
 
     def _datanodes(self, files: tuple[Stat, ...], block: LocatedBlockProto | None) -> tuple[Check, ...]:
+        foreign: frozenset[Address] = frozenset()
         try:
-            found: tuple[DatanodeIDProto, ...] = tuple(info.id for info in self.namenode.get_live_datanodes())
+            live = self.namenode.get_live_datanodes()
+            found: tuple[DatanodeIDProto, ...] = tuple(info.id for info in live)
+            foreign = _of_other_namespaces(live, block)
         except BlockferryError as error:
             if error.reason != "ACCESS_DENIED":  # clusters may keep the report for their superusers
                 return (failed("datanodes", error),)
@@ -108,7 +111,8 @@ class DataProbe:
         if not found:
             return (Check("datanodes", False, f"No DataNode is alive. {_SHOWN_LIVE}", "DATANODE_UNAVAILABLE"),)
         with ThreadPoolExecutor(min(_THREAD_COUNT, len(found))) as threads:
-            return tuple(threads.map(lambda node: self._datanode(node, block), found))
+            asked = [(node, None if (node.ipAddr, node.xferPort) in foreign else block) for node in found]
+            return tuple(threads.map(lambda ask: self._datanode(*ask), asked))
 
     def _datanode(self, node: DatanodeIDProto, block: LocatedBlockProto | None) -> Check:
         address = self.address_of(node)
@@ -116,7 +120,9 @@ class DataProbe:
         try:
             if block is None:
                 socket.create_connection(address, _WAIT_S).close()
-                return Check(step, True, f"{shown(address)} accepts connections; there is no block to ask it for.")
+                return Check(
+                    step, True, f"{shown(address)} accepts connections; there is no block that it could be asked for."
+                )
             self._ask(address, block)
         except OSError as error:
             return Check(step, False, _unreachable(node, address, str(error)), "DATANODE_UNAVAILABLE")
@@ -183,6 +189,21 @@ class DataProbe:
 
 _TOLD = "DataNodes combine the checksums that they keep: checking a file moves no data."
 _UNTOLD = "DataNodes keep checksums and do not combine them."
+
+
+def _of_other_namespaces(live: Iterable[DatanodeInfoProto], block: LocatedBlockProto | None) -> frozenset[Address]:
+    """Returns the DataNodes that do not know the block's pool. A router puts the nameservice before the location of
+    each DataNode in its report (RouterClientProtocol.getDatanodeReport), not of those of a block."""
+    if block is None:
+        return frozenset()
+    locations = {(info.id.ipAddr, info.id.xferPort): info.location for info in live}
+    holders = {(info.id.ipAddr, info.id.xferPort): info.location for info in block.locs}
+    prefixes = {
+        locations[address].removesuffix(location) for address, location in holders.items() if address in locations
+    }
+    return frozenset(
+        address for address, location in locations.items() if not location.startswith(tuple(prefixes or {""}))
+    )
 
 
 def _greeted(host: str, error: BlockferryError | None) -> Check:
