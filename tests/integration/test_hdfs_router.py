@@ -47,6 +47,16 @@ def keys(store: HdfsSource) -> list[str]:
     return [stat.path for stat in store.list_tree()]
 
 
+def known_keys(store: HdfsSource) -> list[str]:
+    """Returns what is listed, nothing where the router has not heard of a mount yet."""
+    try:
+        return keys(store)
+    except BlockferryError as error:
+        if error.reason != "NOT_FOUND":
+            raise
+        return []
+
+
 def test_a_mount_is_listed_and_read_like_any_folder(ha_hdfs: HdfsCluster, tree: str) -> None:
     with closing(opened(ha_hdfs, MOUNT)) as store:
         found = list(store.list_tree())
@@ -77,7 +87,7 @@ def test_two_namespaces_are_one_tree_with_blocks_of_two_pools(ha_hdfs: HdfsClust
     _add_mount(ha_hdfs, "/both/first", "ns1", "/pools/0")
     _add_mount(ha_hdfs, "/both/second", "ns2", "/pools/1")
     with closing(opened(ha_hdfs, "/both")) as store:
-        wait_for("both mounts", lambda: keys(store) == ["first/", "first/f", "second/", "second/f"])
+        wait_for("both mounts", lambda: known_keys(store) == ["first/", "first/f", "second/", "second/f"])
         pools = set()
         for number, file in enumerate(stat for stat in store.list_tree() if stat.size_bytes):
             pools.update(block.b.poolId for block in LocatedBlocksProto.FromString(file.layout).blocks)

@@ -63,7 +63,7 @@ def test_a_cluster_refuses_another_protection_and_a_ticket_of_another_realm(
     foreign = ("-Dfs.defaultFS=" + other_kerberos_hdfs.uri, "-ls", "/")
     with pytest.raises(RuntimeError, match=_FOREIGN):
         kerberos_hdfs.shell(*foreign, user="alice")
-    assert other_kerberos_hdfs.shell("-ls", "/", user="alice") == ""
+    other_kerberos_hdfs.shell("-ls", "/", user="alice")  # her own realm's lets her in, with what other tests made there
 
 
 def _talkative(cluster: HdfsCluster, settings: Mapping[str, str]) -> Path:

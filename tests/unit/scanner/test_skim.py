@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockferry.errors import BlockferryError
-from ledger.records import Action, PlanEntry
+from ledger.records import Action, PlanEntry, Why
 from ledger.sightings import Sightings, sightings_of, sightings_table
 from scanner.decide import Rules, decide, needs_attributes
 from scanner.march import Pair, march
@@ -101,7 +101,9 @@ def test_the_same_is_decided_with_less_questions(source: list[Stat], found: list
     assert all(entry is not None and entry.action is Action.SKIP for path in same for entry in [wanted[path]])
     assert {path: judged(entry) for path, entry in decided.items()} == {path: judged(wanted[path]) for path in decided}
     fresh = {stat.path for stat in stale if stat.version == "etag"}
-    only_attributes = {path for path, entry in wanted.items() if entry is not None and entry.action is Action.METADATA}
+    only_attributes = {
+        path for path, entry in wanted.items() if entry is not None and entry.why is Why.ATTRIBUTES_DIFFER
+    }
     assert asked == questions - (fresh - only_attributes), "what was seen is not asked for, all else is"
     assert sum(run.entry_count for run in runs) == len(same)
     sizes = {stat.path: stat.size_bytes for stat in source}
