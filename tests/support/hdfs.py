@@ -243,8 +243,16 @@ class HdfsCluster:
         return str(beans[0]["Namenodes"]) if beans else ""
 
     def mount(self, path: str, target: str) -> None:
-        """Mounts a folder of the nameservice at a path of the router (2 s)."""
+        """Mounts a folder of the nameservice at a path of the router, and returns when it is seen there (3 s)."""
         self.java("org.apache.hadoop.hdfs.tools.federation.RouterAdmin", "-add", path, NAMESERVICE, target)
+        wait_for(f"the mount {path}", lambda: self._is_mounted(path))
+
+    def _is_mounted(self, path: str) -> bool:
+        try:
+            self.shell(f"-Dfs.defaultFS=hdfs://{self.router}", "-test", "-e", path)
+        except RuntimeError:  # a router looks at its mounts now and then
+            return False
+        return True
 
     def _kms_ready(self) -> Iterable[bool]:
         for index, name in enumerate(hdfs_daemons.key_servers(self.plan)):
