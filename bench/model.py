@@ -34,12 +34,12 @@ class Costs:
     `namenode` and `datanode` are what these servers use for one file's move and proof.
     """
 
-    scanner: float = 0.04
-    scheduler: float = 0.02
-    mover: float = 0.08
-    actor: float = 1.18
-    verifier: float = 0.15
-    prover: float = 0.73
+    scanner: float = 0.05
+    scheduler: float = 0.03
+    mover: float = 0.07
+    actor: float = 0.94
+    verifier: float = 0.11
+    prover: float = 0.11
     namenode: float = 0.26
     datanode: float = 0.36
 
