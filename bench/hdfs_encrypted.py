@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,8 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.hdfs_read import MIB, Run, expected_crc32c, medians
-from stores.checksum import Algorithm, Checksum, concatenation
+from bench.hdfs_read import MIB, Run, expected_crc32c, measure_file, medians
 from stores.hdfs.source import HdfsSource
 from stores.location import HdfsLocation
 from tests.support.hdfs import HdfsCluster
@@ -41,22 +39,7 @@ CONTENDERS = {"plain": "/plain", "AES-128": "/zone128", "AES-256": "/zone256"}
 
 def measure(namenode: str, root: str, part_bytes: int) -> Run:
     """Reads the file below `root` once in this process."""
-    buffer = memoryview(bytearray(part_bytes))
-    parts: list[tuple[Checksum, int]] = []
-    with closing(HdfsSource(HdfsLocation((namenode,), root))) as source:
-        file = source.stat("bench")
-        assert file is not None
-        source.read_into(file, 0, buffer, Algorithm.CRC32C)
-        before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-        for offset in range(0, file.size_bytes, part_bytes):
-            view = buffer[: min(part_bytes, file.size_bytes - offset)]
-            found = source.read_into(file, offset, view, Algorithm.CRC32C)
-            assert found.proven
-            parts.append((found.checksum, len(view)))
-        wall_s, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    user_s = after.ru_utime - before.ru_utime
-    cpu_s = user_s + after.ru_stime - before.ru_stime
-    return Run(cpu_s, user_s, wall_s, after.ru_maxrss / 1024, concatenation(parts).hex)
+    return measure_file(HdfsLocation((namenode,), root), "bench", part_bytes)
 
 
 def run_child(namenode: str, root: str, part_mib: int) -> Run:

@@ -26,13 +26,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.hdfs_read import MIB, Run, expected_crc32c
-from stores.checksum import Algorithm, Checksum, concatenation
-from stores.hdfs.source import HdfsSource
+from bench.hdfs_read import MIB, Run, expected_crc32c, measure_file
 from stores.location import HdfsLocation, Protection
 from tests.support.hdfs import HdfsCluster
 from tests.support.hdfs_daemons import client_command, client_environment
@@ -66,22 +64,7 @@ PACKETS = (4096, 65536)
 
 def measure(location: HdfsLocation) -> Run:
     """Reads the file once in this process."""
-    buffer = memoryview(bytearray(PART_BYTES))
-    parts: list[tuple[Checksum, int]] = []
-    with closing(HdfsSource(location)) as source:
-        file = source.stat(PATH.removeprefix("/"))
-        assert file is not None
-        source.read_into(file, 0, buffer[: min(PART_BYTES, file.size_bytes)], Algorithm.CRC32C)
-        before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-        for offset in range(0, file.size_bytes, PART_BYTES):
-            view = buffer[: min(PART_BYTES, file.size_bytes - offset)]
-            found = source.read_into(file, offset, view, Algorithm.CRC32C)
-            assert found.proven
-            parts.append((found.checksum, len(view)))
-        wall_s, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    user_s = after.ru_utime - before.ru_utime
-    cpu_s = user_s + after.ru_stime - before.ru_stime
-    return Run(cpu_s, user_s, wall_s, after.ru_maxrss / 1024, concatenation(parts).hex)
+    return measure_file(location, PATH.removeprefix("/"), PART_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
