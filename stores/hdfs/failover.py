@@ -95,7 +95,10 @@ class Search:
 
     def failed(self) -> BlockferryError:
         """Returns the error of a search without success."""
-        reason, message, retryable = self._verdict()
+        return self.error(*self._verdict())
+
+    def error(self, reason: str, message: str, retryable: bool) -> BlockferryError:
+        """Returns an error with where the search was, whom it asked, and the last failure as its cause."""
         error = BlockferryError(
             reason,
             message,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from blockferry.errors import BlockferryError, Whose
+from blockferry.errors import BlockferryError
 from stores.checksum import Algorithm
 from stores.hdfs.addresses import Address, addresses_of, shown
 from stores.hdfs.datanode import DatanodeRead, Datanodes
@@ -153,19 +153,12 @@ class Units:
             said.append(f"the NameNode knows nothing of the units {', '.join(missing)}")
         is_lost = reasons <= LOST or search.block.located.corrupt
         cure = "Restore the file, or leave it out" if is_lost else "Check the DataNodes, and that they can be reached"
-        error = BlockferryError(
+        return search.error(
             "SOURCE_CORRUPT" if is_lost else "SOURCE_UNAVAILABLE",
             f"Block group {search.block.block_id} of {search.file.path} at {search.offset} needs {policy.data_units} "
             f"of its {len(units)} units ({policy.name}), and too many cannot be read: {'; '.join(said)}. {cure}.",
             retryable=bool(missing) or reasons != {"CHECKSUM_MISMATCH"},
-            whose=Whose.SOURCE,
-            path=search.file.path,
-            block_id=search.block.block_id,
-            offset=search.offset,
-            host=",".join(map(shown, search.failures)),
         )
-        error.__cause__ = next(reversed(search.failures.values()), None)
-        return error
 
 
 def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
