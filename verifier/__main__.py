@@ -8,6 +8,7 @@ import os
 
 import grpc
 
+from service import telemetry
 from service.server import serve
 from stores.opening import open_sink, open_source
 from verifier.api import VerifyServicer, register
@@ -35,6 +36,7 @@ def main() -> None:
         help="how long to prove in this process before the actors are started; 0: not at all (%(default)s)",
     )
     arguments = parser.parse_args()
+    telemetry.setup("verifier", leaf=True)
     asyncio.run(_serve(arguments.listen, arguments.actors, arguments.patience))
 
 
