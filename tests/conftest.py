@@ -166,9 +166,17 @@ def postgres_url(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
-def bucket_name() -> str:
-    """A bucket name of this test's own; make it with server.make_bucket(bucket_name)."""
-    return f"test-{uuid.uuid4().hex[:16]}"
+def bucket_name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A bucket name of this test's own; make it with server.make_bucket(bucket_name).
+
+    Buckets whose names begin with it are removed from SeaweedFS after the test: all of them together fill a disk.
+    """
+    names = {"seaweed", "seaweed_tls"}.intersection(request.fixturenames)
+    servers = [request.getfixturevalue(name) for name in names]
+    name = f"test-{uuid.uuid4().hex[:16]}"
+    yield name
+    for server in servers:
+        server.remove_buckets(name)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def daemon_command(plan: ClusterPlan, name: str, *arguments: str) -> tuple[str, 
     kind = name.rstrip("0123456789")
     program, conf = _PROGRAMS[kind], conf_folder(plan, name)
     options = hdfs_kms_settings.java_options(conf, plan.folder / "logs") if kind == "kms" else ()
-    options = (*_realm_option(plan), *options)
+    options = (*_realm_option(plan), f"-Djava.io.tmpdir={plan.folder}", *options)  # Jetty leaves folders behind
     return java_command(conf, program.heap, program.main_class, arguments, options, plan.profile.version)
 
 

@@ -88,6 +88,8 @@ def _haste() -> dict[str, str]:
         "dfs.namenode.handler.count": "10",
         "dfs.namenode.service.handler.count": "3",
         "dfs.datanode.handler.count": "3",
+        # a DataNode otherwise refuses blocks while the disk has less than 1 GiB free
+        "dfs.datanode.round-robin-volume-choosing-policy.additional-available-space": "0",
         "dfs.blockreport.initialDelay": "0",  # no units: Hadoop 2 knows none
         # close() otherwise sleeps 400 ms when the DataNode's report is late: 30 small files a second, not 400
         "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",

@@ -185,13 +185,25 @@ class SeaweedServer(S3Server):
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false", f"-s3.config={folder / 's3.json'}",
             *tls_flags,
         )  # fmt: skip
-        environment = {"AWS_ACCESS_KEY_ID": _ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": _SECRET_KEY, "GOMEMLIMIT": "400MiB"}
+        environment = {
+            "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
+            "GOMEMLIMIT": "400MiB",
+            "TMPDIR": str(folder),  # its logs
+        }
         launch = Launch(
             "seaweedfs", arguments, environment, folder / "seaweedfs.log", partial(_volumes_are_known, master)
         )
         server = cls(launch, _endpoint(s3, certificates), certificates.authority if certificates else None)
         server.start_process()
         return server
+
+    def remove_buckets(self, prefix: str) -> None:
+        """Removes the buckets whose names begin so, with all that is in them; their room on the disk is free then."""
+        client = self.client()
+        for bucket in client.list_buckets()["Buckets"]:
+            if bucket["Name"].startswith(prefix):
+                client.delete_bucket(Bucket=bucket["Name"])  # not as S3 does: -s3.allowDeleteBucketNotEmpty
 
 
 class VersitygwServer(S3Server):
