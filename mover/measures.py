@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from opentelemetry import metrics, trace
@@ -23,14 +21,19 @@ READ_SECONDS = _METER.create_histogram("blockferry.mover.read.seconds", "s", "Re
 SEND_SECONDS = _METER.create_histogram("blockferry.mover.send.seconds", "s", "Sending one object or part")
 
 
-@contextmanager
-def timed(histogram: Histogram) -> Iterator[None]:
+class Timed:
     """Records how long the block took, also when it raises."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        histogram.record(time.monotonic() - began)
+
+    __slots__ = ("_began", "_histogram")
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._histogram.record(time.monotonic() - self._began)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
@@ -126,16 +127,27 @@ class MoverProcess:
         )
 
     def _move_batch(self, gear: Gear, call: MoveBatch, errand: Errand) -> BatchMoved:
+        waiting = deque(enumerate(call.entries))
+        moved: dict[int, tuple[Receipt, Effort]] = {}
         carrier = telemetry.carrier()
 
-        def move(entry: PlanEntry) -> tuple[Receipt, Effort]:
+        def move_some() -> None:
             with telemetry.attached(carrier):
-                return move_object(gear, entry, errand.resume)
+                while (next_one := _taken(waiting)) is not None:
+                    index, entry = next_one
+                    try:
+                        moved[index] = move_object(gear, entry, errand.resume)
+                    except BlockferryError:
+                        waiting.clear()
+                        raise
 
-        # A heavy file waits for its buffer only, not behind small ones for a thread.
-        moved = tuple(map(move, call.entries) if call.heavy else self._threads.map(move, call.entries))
-        effort = reduce(Effort.plus, (cost for _, cost in moved), Effort())
-        return BatchMoved(tuple(receipt for receipt, _ in moved), effort)
+        if call.heavy:  # waits for its buffer only, not behind small ones for a thread
+            move_some()
+        else:
+            for one in [self._threads.submit(move_some) for _ in range(min(BATCH_THREADS, len(waiting)))]:
+                one.result()
+        effort = reduce(Effort.plus, (cost for _, cost in moved.values()), Effort())
+        return BatchMoved(tuple(moved[index][0] for index in range(len(call.entries))), effort)
 
     def _move_part(self, gear: Gear, call: MovePart, errand: Errand, meter: EffortMeter) -> Answer:
         facts: dict[str, str | int] = {
@@ -149,6 +161,13 @@ class MoverProcess:
             return move_part(gear, file, call.upload, call.range, meter)
 
 
+def _taken(waiting: deque[tuple[int, PlanEntry]]) -> tuple[int, PlanEntry] | None:
+    try:
+        return waiting.popleft()
+    except IndexError:  # not asked before: another thread may be quicker
+        return None
+
+
 def move_object(gear: Gear, entry: PlanEntry, resume: bool) -> tuple[Receipt, Effort]:
     """Moves one entry of a batch. Returns its receipt, with the failure when it failed, and what it cost.
 
@@ -157,7 +176,7 @@ def move_object(gear: Gear, entry: PlanEntry, resume: bool) -> tuple[Receipt, Ef
     """
     meter = EffortMeter()
     facts: dict[str, str | int] = {"path": entry.path, "action": entry.action.value, "pid": os.getpid()}
-    with TRACER.start_as_current_span("move object", attributes=facts) as span:
+    with telemetry.span(TRACER, "move object", facts) as span:
         try:
             receipt = move_entry(gear, entry, resume, meter)
             measures.MOVED_FILES.add(1)

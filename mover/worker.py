@@ -230,7 +230,7 @@ def send_range(
 
 def _read(gear: Gear, wanted: Range, body: memoryview, meter: EffortMeter) -> RangeRead:
     def read() -> RangeRead:
-        with measures.timed(measures.READ_SECONDS):
+        with measures.Timed(measures.READ_SECONDS):
             return gear.source.read_into(wanted.file, wanted.offset, body, wanted.algorithm)
 
     found = gear.again(read, meter)
@@ -243,7 +243,7 @@ def _send(
 ) -> T:
     def sent() -> T:
         meter.wrote(len(body))
-        with measures.timed(measures.SEND_SECONDS):
+        with measures.Timed(measures.SEND_SECONDS):
             return send(body, claim)
 
     taken = gear.again(sent, meter)

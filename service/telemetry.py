@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from opentelemetry import context, metrics, propagate, trace
@@ -27,6 +27,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 TRACE_FILE = "BLOCKFERRY_TRACE_FILE"
 LOG_LEVEL = "BLOCKFERRY_LOG_LEVEL"
+_NO_SPAN = nullcontext(trace.INVALID_SPAN)
 _OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
 
 
@@ -102,6 +103,14 @@ def _log_to_stderr() -> None:
     root.setLevel(os.environ.get(LOG_LEVEL, "INFO").upper())
     for noisy in ("botocore", "urllib3", "alembic", "ray"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def span(tracer: trace.Tracer, name: str, facts: Mapping[str, str | int]) -> AbstractContextManager[trace.Span]:
+    """Begins a span below the present one, for what is done thousands of times a second: where nobody takes this
+    process's spans (`leaf` of `setup`) none is made."""
+    if getattr(trace.get_tracer_provider(), "sampler", None) is ALWAYS_OFF:
+        return _NO_SPAN
+    return tracer.start_as_current_span(name, attributes=facts)
 
 
 def flush() -> None:

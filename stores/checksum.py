@@ -65,6 +65,8 @@ def combine(first: Checksum, second: Checksum, second_size_bytes: int) -> Checks
         raise ValueError(f"a {first.algorithm} and a {second.algorithm} cannot be combined")
     if second_size_bytes < 0:
         raise ValueError(f"a size cannot be negative: {second_size_bytes}")
+    if not first.value:  # as that of nothing is: 0, however far it is shifted
+        return second
     shifted = _multiply(first.value, _power(first.algorithm, second_size_bytes), _POLYNOMIALS[first.algorithm])
     return Checksum(first.algorithm, shifted ^ second.value)
 

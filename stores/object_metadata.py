@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from stores.base import Attributes, Kind
@@ -65,6 +66,7 @@ def _time_ms(text: str) -> int | None:
     return int(nanoseconds[1]) // 1_000_000 if nanoseconds else None
 
 
+@lru_cache(maxsize=4096)
 def _encoded(name: str) -> str:
     return quote(name, safe=_KEPT)
 

@@ -9,7 +9,7 @@ from blockferry.errors import Whose
 from stores.location import S3Location
 from stores.naming import key_of
 from stores.s3_errors import ObjectPlace
-from stores.s3_guard import guarded
+from stores.s3_guard import Guarded
 from stores.s3_login import DEFAULT_REGION, authorities_of, credentials_of, root_of, session_of
 from stores.s3_wire import Login, Wire
 
@@ -45,7 +45,7 @@ def open_door(location: S3Location, connections: int) -> Door:
     if location.endpoint and urlsplit(location.endpoint).scheme not in ("http", "https"):
         text = "The endpoint is no URL: write it with its scheme, such as https://host:port."
         raise place.error("INVALID_ENDPOINT", text, whose=Whose.CALLER)
-    with guarded(place):
+    with Guarded(place):
         session = session_of(location)
         credentials = credentials_of(session, location)
         login = Login(

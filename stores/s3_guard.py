@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
 
 from botocore import exceptions as boto
 
@@ -13,13 +13,24 @@ from stores.http_pool import UnreachableError
 from stores.s3_errors import ObjectPlace, Trouble, trouble_error
 
 
-@contextmanager
-def guarded(place: ObjectPlace) -> Iterator[None]:
-    """Runs a block that talks to a store; whatever the libraries raise comes out as a BlockferryError."""
-    try:
-        yield
-    except (boto.BotoCoreError, NoHttpError, OSError) as error:
-        raise trouble_error(_trouble(error), str(error), place) from error
+class Guarded:
+    """Runs a block that talks to a store about one of a bucket's keys; whatever the libraries raise comes out as a
+    BlockferryError."""
+
+    __slots__ = ("_bucket", "_key")
+
+    def __init__(self, bucket: ObjectPlace, key: str = "") -> None:
+        self._bucket = bucket
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, boto.BotoCoreError | NoHttpError | OSError):
+            raise trouble_error(_trouble(error), str(error), replace(self._bucket, key=self._key)) from error
 
 
 def _trouble(error: Exception) -> Trouble:

@@ -18,7 +18,7 @@ from botocore.utils import get_environ_proxies
 from stores.checksum import Checksum
 from stores.http_pool import Answer, Body, HttpPool, Route
 from stores.s3_errors import ObjectPlace, Refusal, refusal_error, retry_after_s
-from stores.s3_guard import guarded
+from stores.s3_guard import Guarded
 from stores.s3_signing import UNSIGNED, SigningKey, authorization, signing_key
 
 CONNECT_TIMEOUT_S = 5.0
@@ -86,18 +86,17 @@ class Wire:
         Raises:
             BlockferryError: any answer of status 300 and above, a 200 that holds an error, or none.
         """
-        place = replace(self.place, key=ask.key)
-        with guarded(place):
+        with Guarded(self.place, ask.key):
             target, headers = self._signed(ask)
             answer = self._pool.ask(ask.method, target, headers, ask.body)
         if answer.status >= 300 or b"<Error>" in answer.body[:_ERROR_WITHIN]:
-            raise refusal_error(_refusal(answer), place, ask.claim)
+            raise refusal_error(_refusal(answer), replace(self.place, key=ask.key), ask.claim)
         return HttpAnswer(answer.headers, answer.body)
 
     def read(self, key: str, slice_bytes: int) -> Iterator[bytes]:
         """Yields an object's content in slices of at most `slice_bytes`. Raises when it ends before its length."""
         place = replace(self.place, key=key)
-        with guarded(place):
+        with Guarded(self.place, key):
             target, headers = self._signed(Ask("GET", key))
             head, body = self._pool.stream(target, headers, slice_bytes)
             if head.status >= 300:

@@ -137,8 +137,6 @@ class Layout:
     def headers(self, first: int, end: int) -> NDArray[np.uint8]:
         """Returns the headers of the packets from `first` to before `end`: uint8, shape (end - first, 31). The packet
         after the data is number `packet_count`."""
-        if end - first == 1:  # most files are one packet: 2 us instead of 20
-            return np.frombuffer(self._header(first), np.uint8).reshape(1, HEADER_BYTES)
         numbers = np.arange(first, end)
         rows = np.empty(end - first, _HEADER)
         rows["message_bytes"] = _MESSAGE_BYTES
@@ -151,7 +149,8 @@ class Layout:
         rows["packet_bytes"] = 4 + data_bytes + self.crc_bytes * -(-data_bytes // self.bytes_per_crc)
         return rows.view(np.uint8).reshape(-1, HEADER_BYTES)
 
-    def _header(self, packet: int) -> bytes:
+    def header(self, packet: int) -> bytes:
+        """Returns the header of one packet; see `headers`."""
         offset = self.begin_of(packet)
         data_bytes = self.begin_of(packet + 1) - offset
         packet_bytes = 4 + data_bytes + self.crc_bytes * -(-data_bytes // self.bytes_per_crc)
