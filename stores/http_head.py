@@ -43,10 +43,11 @@ def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     Raises:
         ValueError: a header holds a line break, or a character outside ISO 8859-1.
     """
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
+    lines = [f"{method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()], "", ""]
+    text = "\r\n".join(lines)
+    if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1:
         raise ValueError("a header holds a line break")
-    return "\r\n".join((*lines, "", "")).encode("latin-1")
+    return text.encode("latin-1")
 
 
 def parse_head(data: bytes) -> Head:

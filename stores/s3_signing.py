@@ -44,9 +44,9 @@ def authorization(method: str, path: str, query: str, headers: Mapping[str, str]
             `x-amz-date` (YYYYMMDDTHHMMSSZ) and `x-amz-content-sha256` among them.
         key: of the day of `x-amz-date`.
     """
-    signed = sorted(name for name in headers if name.startswith("x-amz-") or name in _SIGNED_TOO)
+    signed = sorted([name for name in headers if name in _SIGNED_TOO or name.startswith("x-amz-")])
     names = ";".join(signed)
-    lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in signed)
+    lines = "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in signed])
     request = f"{method}\n{path or '/'}\n{query}\n{lines}\n{names}\n{headers['x-amz-content-sha256']}"
     digest = hashlib.sha256(request.encode()).hexdigest()
     text = f"{_ALGORITHM}\n{headers['x-amz-date']}\n{key.scope}\n{digest}"

@@ -20,6 +20,7 @@ from opentelemetry import trace
 
 from blockferry.errors import BlockferryError
 from ledger.records import Action, Proof, Receipt, Verdict
+from service import telemetry
 from stores.base import Kind, Lister, Stat
 from verifier.expect import Question, source_change, vouched
 from verifier.prove import EntryProof, ProofBench, cancelled, prove
@@ -104,9 +105,7 @@ def _proof(question: Question, written: Stat | None, now: Stat | None) -> EntryP
     if source_change(planned, now) is not None:
         return None
     path, size_bytes, checksum, proof = planned.path, planned.size_bytes, receipt.checksum, Proof.STORED_CHECKSUM
-    with _TRACER.start_as_current_span(
-        "verify object", attributes={"path": path, "proof": proof, "size_bytes": size_bytes}
-    ):
+    with telemetry.span(_TRACER, "verify object", {"path": path, "proof": proof, "size_bytes": size_bytes}):
         verdict = Verdict(path, proof, size_bytes, checksum, checksum, vouched(planned, receipt.source_proven))
         return EntryProof(verdict, seen=_seen(planned, receipt, written))
 

@@ -15,7 +15,7 @@ from blockferry.errors import BlockferryError, Whose
 from stores.checksum import Algorithm
 from stores.hashing import checksum_of
 from stores.hdfs.datanode import BlockSums, Datanodes
-from stores.hdfs.transfer.peer import IdlePeers, Peer
+from stores.hdfs.transfer.peer import BrokenOffError, IdlePeers, Peer
 from stores.hdfs.wire.datanode_pb2 import (
     BlockChecksumOptionsProto,
     BlockOpResponseProto,
@@ -267,6 +267,25 @@ def test_a_strange_number_of_a_packet_is_no_reason_to_lose_its_sound_bytes() -> 
         assert server.operation_count == 2
 
 
+@pytest.mark.parametrize(("behind_header", "operation_count"), [(16, 1), (31 + 32 + 4_000 + 16, 2), (None, 1)])
+def test_a_block_of_one_packet_is_taken_whatever_its_headers_number(
+    behind_header: int | None, operation_count: int
+) -> None:
+    data = DATA[:4_000]
+    sender = BlockSender(data)
+
+    def script(number: int, request: object) -> Reply:
+        assert isinstance(request, OpReadBlockProto)
+        answer = read_answer(sender, request)
+        return Reply(answer if behind_header is None else flipped(answer, header_size(sender, request) + behind_header))
+
+    with serving(script) as (server, datanodes):
+        body = memoryview(bytearray(len(data)))
+        found = datanodes.read(server.address, located(len(data)), 0, body, CASTAGNOLI)
+        assert (bytes(body), found.checksum) == (data, checksum_of(CASTAGNOLI, data))
+        assert server.operation_count == operation_count
+
+
 # ---- connections ----------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +387,49 @@ def test_a_closed_pool_keeps_nothing() -> None:
     assert is_closed_by_us(waiting[1])
     assert is_closed_by_us(late[1])
     assert idle.take(("dn", 1)) is None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_bytes_are_taken_in_any_pieces_however_they_came(seed: int) -> None:
+    chance = random.Random(seed)
+    peer, theirs = peer_pair()
+    with peer, theirs:
+        wanted = [chance.choice((0, 1, 3, 31, 500, 4_096, 8_192, 8_193, 30_000)) for _ in range(12)]
+        body = chance.randbytes(sum(wanted))
+        with ThreadPoolExecutor(1) as sending:
+            sent = sending.submit(send_in_pieces, theirs, body, chance)
+            found = [received(peer, size, chance.random() < 0.5) for size in wanted]
+            sent.result()
+        assert b"".join(found) == body
+        assert not peer.is_stale()
+
+
+def send_in_pieces(to: socket.socket, body: bytes, chance: random.Random) -> None:
+    while body:
+        size = chance.choice((1, 7, 700, 9_000, 60_000))
+        to.sendall(body[:size])
+        body = body[size:]
+
+
+def received(peer: Peer, size: int, in_pieces: bool) -> bytes:
+    if not in_pieces or size < 2:
+        return peer.receive(size)
+    target = bytearray(size)
+    view = memoryview(target)
+    peer.receive_into((view[: size // 2], view[size // 2 :]))
+    assert peer.arrived_bytes == size
+    return bytes(target)
+
+
+def test_what_nobody_asked_for_makes_a_connection_useless() -> None:
+    peer, theirs = peer_pair()
+    with peer, theirs:
+        theirs.sendall(b"ab")
+        wait_until(peer.is_stale)  # both have come
+        assert peer.receive(1) == b"a"
+        assert peer.is_stale()
+        with pytest.raises(BrokenOffError):
+            peer.protect(None)
 
 
 # ---- stored sums ----------------------------------------------------------------------------------------------------

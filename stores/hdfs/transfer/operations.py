@@ -27,7 +27,6 @@ from stores.hdfs.wire.datanode_pb2 import (
     BaseHeaderProto,
     BlockChecksumOptionsProto,
     BlockOpResponseProto,
-    ClientOperationHeaderProto,
     ClientReadStatusProto,
     DatanodeInfosProto,
     OpBlockChecksumProto,
@@ -122,9 +121,13 @@ def read_block(peer: Peer, wish: Wish, client_name: str, predictable: bool) -> D
         BlockferryError: see `Datanodes.read`.
         OSError, EOFError: of the connection.
     """
-    base = BaseHeaderProto(block=wish.block.b, token=wish.block.blockToken)
-    header = ClientOperationHeaderProto(baseHeader=base, clientName=client_name)
-    message = OpReadBlockProto(header=header, offset=wish.offset, len=wish.size_bytes, sendChecksums=True)
+    base = {"block": wish.block.b, "token": wish.block.blockToken}  # as dicts no message is copied into another: 5 us
+    message = OpReadBlockProto(
+        header={"baseHeader": base, "clientName": client_name},
+        offset=wish.offset,
+        len=wish.size_bytes,
+        sendChecksums=True,
+    )
     peer.send(packet.request(packet.READ_BLOCK, message))
     response = _response(peer, wish.replica, wish.offset)
     answer = _answer(wish, response)
