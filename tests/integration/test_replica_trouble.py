@@ -76,6 +76,12 @@ def known_replicas(store: HdfsSource) -> tuple[Address, ...]:
     return addresses_of(LocatedBlocksProto.FromString(stat_of(store).layout).blocks[0])
 
 
+def both_replicas(store: HdfsSource) -> Stat:
+    """Returns f when the NameNode knows both of its replicas: a file is closed when one is reported."""
+    wait_for("both replicas", lambda: len(known_replicas(store)) == 2)
+    return stat_of(store)
+
+
 def mark_of(store: HdfsSource, cluster: HdfsCluster, datanode: str) -> Mark:
     host, port = cluster.datanode_address(datanode).split(":")
     return store._experience.ranked(((host, int(port)),))[0][1]
@@ -145,7 +151,7 @@ def test_a_replica_that_was_cut_short_is_passed_over(
     cluster: HdfsCluster, store: HdfsSource, folder_name: str, what: str
 ) -> None:
     cluster.make([FileSpec(f"{folder_name}/f", MIB, 3)])
-    file = stat_of(store)
+    file = both_replicas(store)
     datanode = first_datanode(cluster, store, file)
     replica = cluster.replicas(f"{folder_name}/f")[datanode]
     for damaged in {"data": (replica,), "sums": (meta_of(replica),), "both": (replica, meta_of(replica))}[what]:
@@ -157,7 +163,7 @@ def test_a_replica_that_was_cut_short_is_passed_over(
 
 def test_a_file_whose_replicas_are_gone_fails_alone(cluster: HdfsCluster, store: HdfsSource, folder_name: str) -> None:
     cluster.make([FileSpec(f"{folder_name}/{name}", 5000, 4) for name in ("f", "good")])
-    file = stat_of(store)
+    file = both_replicas(store)
     lost = cluster.replicas(f"{folder_name}/f")
     for replica in lost.values():
         meta_of(replica).unlink()
@@ -248,7 +254,7 @@ def test_a_hung_datanode_is_passed_over_and_then_asked_last(
     cluster: HdfsCluster, store: HdfsSource, folder_name: str
 ) -> None:
     cluster.make([FileSpec(f"{folder_name}/f", MIB, 9)])
-    file, expected = stat_of(store), content(9, MIB)
+    file, expected = both_replicas(store), content(9, MIB)
     hung = first_datanode(cluster, store, file)
     assert read(store, file, expected).retry_count == 0  # and a connection stays idle
     cluster.kill(hung, signal.SIGSTOP)

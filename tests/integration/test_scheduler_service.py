@@ -589,11 +589,11 @@ def test_scheduler_that_is_restarted_goes_on(url: str) -> None:
             end = shown[-1]
             assert end.state == State.STATE_SUCCESS
             assert end.counters.transferred_count == 5 * FILES
+            assert (await peer.ended(waiting.name)).state == State.STATE_SUCCESS
             assert workers.calls.moves.count(("000001", 1)) == 2  # once for each execution
             assert ("000001", 2) not in workers.calls.moves
             assert ("000002", 2) in workers.calls.moves
             assert [scan.cursor.shard_number for scan in workers.calls.scans][:2] == [0, 3]
-            assert (await peer.ended(waiting.name)).state == State.STATE_SUCCESS
 
     play(scenario, shard_count=5)
 
