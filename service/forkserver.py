@@ -1,5 +1,8 @@
-"""`python -m service.forkserver DESCRIPTOR MODULE...`: imports the modules once, then forks a process for each that is
-asked for, and tells when one ends (`service.fork_messages`, on the socket of that number). Decides nothing.
+"""`python -m service.forkserver DESCRIPTOR MODULE...`: imports modules once, and forks a process for each that is asked
+for; tells when one ends (`service.fork_messages`, on the socket of that number). Decides nothing.
+
+It imports in the order of its command line, at first only up to the module that is asked for: who needs little is
+forked while the rest is still to come.
 
 The rules that make a fork safe:
 
@@ -25,7 +28,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from service import linux
@@ -42,10 +46,7 @@ def main() -> None:
     environment = dict(os.environ)
     os.environ.update(_NO_THREADS)
     gc.disable()  # nothing of what is imported is garbage
-    for module in sys.argv[2:]:
-        importlib.import_module(module)
-    gc.freeze()  # no collection writes to the pages that are shared
-    start = ForkServer(control, environment).serve()
+    start = ForkServer(control, environment, sys.argv[2:]).serve()
     if start is not None:
         run(start, environment)
 
@@ -53,9 +54,10 @@ def main() -> None:
 class ForkServer:
     """Forks on request. One for a process, on its main thread."""
 
-    def __init__(self, control: socket.socket, environment: Mapping[str, str]) -> None:
+    def __init__(self, control: socket.socket, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self._control = control
         self._environment = environment
+        self._modules = deque(modules)
         self._lines = Lines()
         self._pids: dict[str, int] = {}
         self._bell, self._ringer = socket.socketpair()
@@ -89,7 +91,13 @@ class ForkServer:
                 del self._pids[name]
                 self._control.sendall(encode(Exited(name, os.waitstatus_to_exitcode(status))))
 
+    def _import(self, wanted: str) -> None:
+        while wanted not in sys.modules:
+            importlib.import_module(self._modules.popleft() if self._modules else wanted)
+        gc.freeze()  # no collection writes to the pages that are shared
+
     def _fork(self, start: Start) -> bool:
+        self._import(start.module)
         us, alone = os.getpid(), linux.thread_count() == 1
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()

@@ -33,6 +33,7 @@ READY_S = 120.0  # how long a start may take on a busy machine
 LOOK_S = 0.2  # how often children are looked at
 STOP_S = 25.0  # a little more than a service's own drain
 MOST_DEATHS = 10  # of one child within a minute: then something is wrong that a restart does not cure
+STORES = ("stores.hdfs.source", "stores.s3")  # what all workers import with their first call: a quarter of a second
 # Below the range from which the kernel takes ports of outgoing connections, so that none is taken meanwhile.
 PORTS = range(20_000, 32_000)
 
@@ -160,7 +161,8 @@ class House:
         self.logs.mkdir(parents=True, exist_ok=True)
         environment = self._environment()
         ray, *services = self._plans(environment["RAY_ADDRESS"])
-        server = ForkServer(self._log("forkserver"), environment, tuple(plan.module for plan in services))
+        scheduler, *workers = (plan.module for plan in services)
+        server = ForkServer(self._log("forkserver"), environment, (scheduler, *STORES, *workers))
         self._children = {
             "ray": Child(ray, self._log("ray"), environment),
             "forkserver": server,  # looked at before what it has forked
