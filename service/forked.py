@@ -18,7 +18,7 @@ from pathlib import Path
 from service.child import Child, ChildPlan, last_lines
 from service.fork_messages import Exited, Lines, Message, Signal, Start, Started, encode
 
-_SAY_S = 1.0  # how long the fork server may leave its socket full
+_PATIENCE_S = 1.0  # how long the fork server may leave its socket full, or run on when it has closed it
 
 
 class ForkServer:
@@ -82,7 +82,7 @@ class ForkServer:
         try:
             if self._control is None:
                 raise BrokenPipeError
-            self._control.settimeout(_SAY_S)
+            self._control.settimeout(_PATIENCE_S)
             self._control.sendall(encode(message))
         except OSError:
             self._lose()
@@ -108,8 +108,9 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
             self._control = None
-        self._child.signal(signal.SIGKILL)
-        self._child.wait(_SAY_S)
+        if not self._child.wait(_PATIENCE_S):
+            self._child.signal(signal.SIGKILL)
+            self._child.wait(_PATIENCE_S)
         for forked in self._forked.values():
             forked.kill()
 
