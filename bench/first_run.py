@@ -60,7 +60,7 @@ class Round:
 
 def kind_of(process: psutil.Process, house: House) -> str:
     """Returns the kind of process, as the table names it."""
-    for name in ("scheduler", "scanner", "mover", "verifier"):
+    for name in ("scheduler", "scanner", "mover", "verifier", "forkserver"):
         if process.pid == house.pid(name):
             return name
     title = " ".join(process.cmdline())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+from service import linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +23,43 @@ class ChildPlan:
 
     Attributes:
         name: for people and for the log's file name.
-        arguments: the command line.
+        module: what is run, as by `python -m`.
+        arguments: its command line, without the program.
         address: `HOST:PORT` where it listens.
         speaks_health: it answers gRPC's health service; else it is ready when its port accepts a connection.
     """
 
     name: str
+    module: str
     arguments: tuple[str, ...]
     address: str
     speaks_health: bool = True
 
+    def answers(self) -> bool:
+        """Returns whether what was started can be called now. Takes a second at most."""
+        return accepts(self.address) and (not self.speaks_health or _serves(self.address))
+
 
 @dataclass(slots=True)
 class Child:
-    """A running child. Dies with the thread that started it, whatever ends that one (PR_SET_PDEATHSIG)."""
+    """A child with an interpreter of its own. Dies with the thread that started it, whatever ends that one."""
 
     plan: ChildPlan
     log: Path
     environment: Mapping[str, str] = field(repr=False)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Starts it, its output appended to the log."""
+    def start(self, *arguments: str, inherited: tuple[int, ...] = ()) -> None:
+        """Starts it, its output appended to the log. Takes further arguments, and descriptors that it is to have."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.plan.arguments,
+                (sys.executable, "-m", self.plan.module, *arguments, *self.plan.arguments),
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                pass_fds=inherited,
+                preexec_fn=_prepare,
             )
 
     @property
@@ -66,8 +72,8 @@ class Child:
         return self.process.poll() if self.process else None
 
     def is_ready(self) -> bool:
-        """Returns whether it can be called now. Takes half a second at most."""
-        return _serves(self.plan.address) if self.plan.speaks_health else accepts(self.plan.address)
+        """Returns whether it can be called now. Takes a second at most."""
+        return self.plan.answers()
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal, if it still runs."""
@@ -85,11 +91,16 @@ class Child:
 
     def last_lines(self, count: int = 12) -> str:
         """Returns the end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+        return last_lines(self.log, count)
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def last_lines(log: Path, count: int) -> str:
+    """Returns the end of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _prepare() -> None:
+    linux.die_with_parent()
     os.setpgid(0, 0)  # Ctrl-C at a terminal reaches the supervisor alone; it ends its children in order
 
 

@@ -1,4 +1,7 @@
-"""The whole house on one machine: Ray and the four services as child processes, started again when one dies.
+"""The whole house on one machine: Ray and the four services as processes, started again when one dies.
+
+Ray's head is a child of its own. The services are forked by a fork server, which is a child too
+(docs/decisions/2026-11-21-services-by-fork.md).
 
 Knows how the services are started and nothing of what they do.
 """
@@ -13,7 +16,6 @@ import random
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,12 +26,14 @@ from typing import TextIO
 from blockferry.errors import BlockferryError, Whose
 from service import ray_bell, telemetry
 from service.child import Child, ChildPlan
+from service.forked import Forked, ForkServer
 
 LOG = logging.getLogger("blockferry.house")
 READY_S = 120.0  # how long a start may take on a busy machine
 LOOK_S = 0.2  # how often children are looked at
 STOP_S = 25.0  # a little more than a service's own drain
 MOST_DEATHS = 10  # of one child within a minute: then something is wrong that a restart does not cure
+STORES = ("stores.hdfs.source", "stores.s3")  # what all workers import with their first call: a quarter of a second
 # Below the range from which the kernel takes ports of outgoing connections, so that none is taken meanwhile.
 PORTS = range(20_000, 32_000)
 
@@ -66,7 +70,7 @@ class House:
 
     def __init__(self, options: HouseOptions) -> None:
         self._options = options
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, Child | ForkServer | Forked] = {}
         self._deaths: dict[str, list[float]] = {}
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -108,6 +112,9 @@ class House:
         """Folder of the children's logs."""
         return self._options.state / "logs"
 
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
     @property
     def _bell(self) -> Path:
         return self._options.state.absolute() / "ray.wanted"
@@ -118,7 +125,7 @@ class House:
         return self._failure
 
     def pid(self, name: str) -> int:
-        """Returns the present process id of `ray`, `scheduler`, `scanner`, `mover` or `verifier`."""
+        """Returns the present process id of `ray`, `forkserver`, `scheduler`, `scanner`, `mover` or `verifier`."""
         return self._children[name].pid
 
     def wait(self, timeout_s: float | None = None) -> None:
@@ -153,17 +160,23 @@ class House:
     def _start_all(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
         environment = self._environment()
-        for plan in self._plans(environment["RAY_ADDRESS"]):
-            child = Child(plan, self.logs / f"{plan.name}.log", environment)
-            self._children[plan.name] = child
-            if plan.name != "ray" or not self._options.patience_s:
+        ray, *services = self._plans(environment["RAY_ADDRESS"])
+        scheduler, *workers = (plan.module for plan in services)
+        server = ForkServer(self._log("forkserver"), environment, (scheduler, *STORES, *workers))
+        self._children = {
+            "ray": Child(ray, self._log("ray"), environment),
+            "forkserver": server,  # looked at before what it has forked
+            **{plan.name: Forked(plan, self._log(plan.name), server) for plan in services},
+        }
+        for name, child in self._children.items():
+            if name != "ray" or not self._options.patience_s:
                 child.start()
-        waiting = {name for name in self._children if name != "ray"}
+        waiting = {plan.name for plan in services}
         until = time.monotonic() + READY_S
         while waiting and time.monotonic() < until and not self._stopping.is_set():
             waiting -= {name for name in waiting if self._children[name].is_ready()}
             self._look()
-            self._stopping.wait(0.05)
+            self._stopping.wait(0.02)
         if not waiting:
             self._ready.set()
 
@@ -185,24 +198,20 @@ class House:
         state, actors = self._options.state.absolute(), self._options.actor_count or os.cpu_count() or 1
         scanner, mover, verifier = (f"127.0.0.1:{_free_port()}" for _ in range(3))
         ray_port = ray_address.rpartition(":")[2]
-        python = (sys.executable, "-m")
         provers = max(1, actors // 2)
         scheduler = (
-            *("--listen", self.address),
             *("--database-url", self._options.database_url or f"sqlite:///{state / 'blockferry.db'}"),
             *("--ledger", str(state / "ledger")),
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
         patience = ("--patience", str(self._options.patience_s))
-        ray = (*python, "service.ray_head", "--port", ray_port, "--cpu-count", str(actors + provers))
+        ray = ("--port", ray_port, "--cpu-count", str(actors + provers))
         return (
-            ChildPlan("ray", ray, ray_address, speaks_health=False),
-            ChildPlan("scheduler", (*python, "scheduler", *scheduler), self.address),
-            ChildPlan("scanner", (*python, "scanner", "--listen", scanner), scanner),
-            ChildPlan("mover", (*python, "mover", "--listen", mover, "--actors", str(actors), *patience), mover),
-            ChildPlan(
-                "verifier", (*python, "verifier", "--listen", verifier, "--actors", str(provers), *patience), verifier
-            ),
+            ChildPlan("ray", "service.ray_head", ray, ray_address, speaks_health=False),
+            _service("scheduler", self.address, *scheduler),
+            _service("scanner", scanner),
+            _service("mover", mover, "--actors", str(actors), *patience),
+            _service("verifier", verifier, "--actors", str(provers), *patience),
         )
 
     def _look(self) -> None:
@@ -228,7 +237,7 @@ class House:
 
     def _end_all(self) -> None:
         # Callers before those they call; Ray last, so that actors can end what they hold.
-        for stage in (("scheduler",), ("scanner", "mover", "verifier"), ("ray",)):
+        for stage in (("scheduler",), ("scanner", "mover", "verifier"), ("ray", "forkserver")):
             for name in stage:
                 if name in self._children:
                     self._children[name].signal(signal.SIGTERM)
@@ -242,6 +251,10 @@ class House:
             LOG.warning('action="child_killed" name=%s', name)
             child.signal(signal.SIGKILL)
             child.wait(STOP_S)
+
+
+def _service(name: str, address: str, *arguments: str) -> ChildPlan:
+    return ChildPlan(name, f"{name}.__main__", ("--listen", address, *arguments), address)
 
 
 def _lock(state: Path) -> TextIO:

@@ -98,6 +98,7 @@ KILLERS = {
     "scanner": kill_service("scanner"),
     "mover": kill_service("mover"),
     "verifier": kill_service("verifier"),
+    "fork server": kill_service("forkserver"),
     "ray": kill_service("ray"),
     "actor": kill_actor,
     "datanode": kill_datanode,

@@ -1,0 +1,33 @@
+"""What Linux says of processes, and does for them, that Python has no name for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """Has the kernel send us SIGTERM when the thread that forked us ends. Stays over an exec."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def thread_count() -> int:
+    """Returns how many threads this process has, those of C libraries included."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def show_as(name: str, command_line: tuple[str, ...]) -> None:
+    """Changes what `ps` shows of this process: its name, and its command line as far as there was room for the old."""
+    _LIBC.prctl(_PR_SET_NAME, os.fsencode(name)[:15])
+    # Fields 48 and 49 of proc(5): where the kernel reads the command line. The name before may hold spaces.
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    begin, end = int(fields[45]), int(fields[46])
+    if end > begin:
+        text = b"\0".join(os.fsencode(argument) for argument in command_line)
+        ctypes.memmove(begin, text[: end - begin - 1].ljust(end - begin, b"\0"), end - begin)
