@@ -1,4 +1,4 @@
-"""Moves in this process until that has taken as long as starting actors takes, then by actors. Knows no Ray.
+"""Moves in this process until actors would have won back what their start costs, then by actors. Knows no Ray.
 
 An actor costs a CPU second before its first byte, Ray itself some three, and a copy of a few files needs neither. So
 the first calls run here, and who is busy for longer than `patience_s` in all gets actors: at most twice what the better

@@ -49,8 +49,8 @@ class HouseOptions:
         actor_count: Ray actors of the mover; 0: one per processor. The verifier has half as many: proving a file costs
             half of moving it (docs/benchmarks.md), and each actor costs about a CPU second at the start.
         trace_file: where spans are appended as JSON lines; empty: nowhere.
-        patience_s: how long the mover and the verifier work in their own processes before they ask for actors; until
-            then there is no Ray. 0: actors from the start.
+        patience_s: what it costs to start Ray and actors. The mover and the verifier work in their own processes until
+            actors would have won that back (`break_even_s`); until then there is no Ray. 0: actors from the start.
     """
 
     state: Path
@@ -204,7 +204,7 @@ class House:
             *("--ledger", str(state / "ledger")),
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
-        patience = ("--patience", str(self._options.patience_s))
+        patience = ("--patience", f"{break_even_s(self._options.patience_s, actors):g}")
         ray = ("--port", ray_port, "--cpu-count", str(actors + provers))
         return (
             ChildPlan("ray", "service.ray_head", ray, ray_address, speaks_health=False),
@@ -255,6 +255,12 @@ class House:
 
 def _service(name: str, address: str, *arguments: str) -> ChildPlan:
     return ChildPlan(name, f"{name}.__main__", ("--listen", address, *arguments), address)
+
+
+def break_even_s(cost_s: float, actors: int) -> float:
+    """PURE: returns after how many seconds in one process the work would have ended as soon by actors, whose start
+    costs `cost_s`: where `t = cost_s + t / actors`. One actor wins nothing back, but the service's own process."""
+    return cost_s * actors / max(actors - 1, 1)
 
 
 def _lock(state: Path) -> TextIO:

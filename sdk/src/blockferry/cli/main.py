@@ -23,8 +23,7 @@ from blockferry.v1.execution_pb2 import Execution
 if TYPE_CHECKING:
     from service.house import House
 
-# Ray and its actors cost five CPU seconds before their first byte (docs/benchmarks.md): a copy has them when it has
-# been busy for as long without.
+# What Ray and its actors cost before their first byte (docs/decisions/2026-11-21-ray-when-it-is-worth-it.md).
 PATIENCE_S = 5.0
 
 app = typer.Typer(
