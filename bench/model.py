@@ -34,14 +34,14 @@ class Costs:
     `namenode` and `datanode` are what these servers use for one file's move and proof.
     """
 
-    scanner: float = 0.05
-    scheduler: float = 0.03
+    scanner: float = 0.04
+    scheduler: float = 0.02
     mover: float = 0.07
-    actor: float = 0.94
-    verifier: float = 0.11
-    prover: float = 0.11
-    namenode: float = 0.26
-    datanode: float = 0.36
+    actor: float = 0.77
+    verifier: float = 0.12
+    prover: float = 0.10
+    namenode: float = 0.06
+    datanode: float = 0.37
 
 
 @dataclass(frozen=True, slots=True)
