@@ -112,11 +112,20 @@ class Child:
         return self.process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal; SIGKILL returns only when the process is gone."""
+        """Sends a signal; SIGKILL returns only when the process is gone, SIGSTOP when all its threads stand still."""
         if self.alive():
             self.process.send_signal(number)
         if number is signal.SIGKILL:
             self.process.wait(_STOP_S)
+        if number is signal.SIGSTOP:
+            wait_for(f"{self.name} to stand still", self._stands_still)
+
+    def _stands_still(self) -> bool:
+        # Field 3 of proc(5)'s stat, behind a name that may hold spaces. Who has just been sent the signal may run on.
+        states = (
+            stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")
+        )
+        return set(states) == {"T"}
 
     def wait_ready(self, fact: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
         """Waits for `fact`; fails at once, with the end of the log, when the program ends instead."""
