@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -59,7 +58,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 pass_fds=inherited,
-                preexec_fn=_prepare,
+                preexec_fn=linux.die_with_parent,
             )
 
     @property
@@ -97,11 +96,6 @@ class Child:
 def last_lines(log: Path, count: int) -> str:
     """Returns the end of a log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
-
-
-def _prepare() -> None:
-    linux.die_with_parent()
-    os.setpgid(0, 0)  # Ctrl-C at a terminal reaches the supervisor alone; it ends its children in order
 
 
 def accepts(address: str) -> bool:

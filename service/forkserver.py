@@ -117,7 +117,6 @@ class ForkServer:
         linux.die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
-        os.setpgid(0, 0)  # Ctrl-C at a terminal reaches the supervisor alone; it ends its children in order
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for end in (self._control, self._bell, self._ringer):

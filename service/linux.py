@@ -13,8 +13,10 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent() -> None:
-    """Has the kernel send us SIGTERM when the thread that forked us ends. Stays over an exec."""
+    """Has the kernel send us SIGTERM when the thread that forked us ends, and makes us a process group of our own:
+    Ctrl-C at a terminal reaches the supervisor alone, which ends its children in order. Stays over an exec."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.setpgid(0, 0)
 
 
 def thread_count() -> int:
