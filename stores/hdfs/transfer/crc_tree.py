@@ -66,10 +66,10 @@ def _sum_of_few(algorithm: Algorithm, crcs: bytes, bytes_per_crc: int) -> Checks
     for byte in crcs:
         value ^= table[place + byte]
         place += 256
-    return Checksum(algorithm, int.from_bytes(value.to_bytes(4, "little"), "big"))
+    return Checksum(algorithm, _value(value))
 
 
-def _value(word: np.uint32) -> int:
+def _value(word: np.uint32 | int) -> int:
     return int.from_bytes(int(word).to_bytes(4, "little"), "big")
 
 
