@@ -15,6 +15,7 @@ from opentelemetry import trace
 
 from blockferry.errors import BlockferryError
 from ledger.records import Action, EntryFailure, PlanEntry, Proof, Receipt, Verdict
+from service import telemetry
 from service.backoff import Backoff
 from service.retry import call_with_retry
 from stores.base import Kind, Sink, Source, Stat
@@ -68,7 +69,7 @@ def prove(bench: ProofBench, question: Question) -> EntryProof:
             PROOF_CANCELLED, when `bench.stop` is set.
     """
     inquiry = _Inquiry(bench)
-    with _TRACER.start_as_current_span("verify object", attributes={"path": question.entry.path}) as span:
+    with telemetry.span(_TRACER, "verify object", {"path": question.entry.path}) as span:
         verdict = inquiry.verdict(question)
         span.set_attributes({"proof": verdict.proof, "size_bytes": verdict.size_bytes})
         if verdict.failure is not None:
