@@ -25,9 +25,9 @@ import psutil
 from bench.null_sink.process import NullSink
 from blockferry import Client
 from blockferry.v1.execution_pb2 import Execution
-from blockferry.v1.location_pb2 import HdfsLocation, Location, S3Location
-from blockferry.v1.task_pb2 import Options, Task
+from blockferry.v1.task_pb2 import Options
 from service.house import House, HouseOptions
+from tests.support.copying import copy_task
 from tests.support.hdfs import HdfsCluster
 from tests.support.s3 import S3Server, SeaweedServer, VersitygwServer
 from tests.support.tree import FileSpec
@@ -105,15 +105,12 @@ def one_round(
     """Copies `root` into an empty bucket."""
     house, client = pair
     server.make_bucket(bucket)
-    source = client.create_location(Location(hdfs=HdfsLocation(namenodes=[cluster.namenode], root=root)))
-    sink = client.create_location(Location(s3=S3Location(bucket=bucket, endpoint=server.endpoint)))
-    wish = Options(part_size_bytes=part_bytes)
-    task = client.create_task(Task(source=source.name, destination=sink.name, options=wish))
+    task = copy_task(client, cluster, server, root, bucket, Options(part_size_bytes=part_bytes))
     peers = {cluster.pid(name): SERVER + name.rstrip("0123456789") for name in cluster.daemons}
     if server.child is not None:
         peers[server.child.pid] = SERVER + "S3"
     before, begin = usage_of(house, peers), time.monotonic()
-    *_, ended = client.watch_execution(client.run_task(task.name).name)
+    *_, ended = client.watch_execution(client.run_task(task).name)
     seconds, after = time.monotonic() - begin, usage_of(house, peers)
     if ended.state != Execution.STATE_SUCCESS:
         raise SystemExit(f"the run failed: {ended}")

@@ -14,9 +14,9 @@ import pytest
 from blockferry import Client
 from blockferry.states import is_final
 from blockferry.v1.execution_pb2 import Execution
-from blockferry.v1.location_pb2 import HdfsLocation, Location, S3Location
-from blockferry.v1.task_pb2 import Options, Task
+from blockferry.v1.task_pb2 import Options
 from service.house import House, HouseOptions
+from tests.support.copying import copy_task
 from tests.support.ferry import Ferry, objects
 from tests.support.hdfs import HdfsCluster
 from tests.support.processes import alive, wait_for
@@ -176,11 +176,8 @@ def test_sigterm_of_the_house_drains_and_the_next_one_goes_on(
 
 def begin(client: Client, cluster: HdfsCluster, seaweed: SeaweedServer, bucket: str) -> str:
     """Starts a run of the tree; returns the execution's name."""
-    source = client.create_location(Location(hdfs=HdfsLocation(namenodes=[cluster.namenode], root=ROOT)))
-    sink = client.create_location(Location(s3=S3Location(bucket=bucket, endpoint=seaweed.endpoint)))
     options = Options(verify=Options.VERIFY_ONLY_FILES_TRANSFERRED, part_size_bytes=8 * MIB)  # parts, not single puts
-    task = client.create_task(Task(source=source.name, destination=sink.name, options=options))
-    return client.run_task(task.name).name
+    return client.run_task(copy_task(client, cluster, seaweed, ROOT, bucket, options)).name
 
 
 def follow(client: Client, name: str, strike: Callable[[], None]) -> Execution:

@@ -13,13 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from blockferry import Client
 from blockferry.errors import BlockferryError
 from blockferry.v1.execution_pb2 import Execution
-from blockferry.v1.location_pb2 import HdfsLocation, Location, S3Location
-from blockferry.v1.task_pb2 import Task
 from service.child import accepts
 from service.house import House, HouseOptions
+from tests.support.copying import copied
 from tests.support.hdfs import HdfsCluster
 from tests.support.processes import alive, bound_to_us, wait_for
 from tests.support.s3 import SeaweedServer
@@ -44,18 +42,6 @@ def house(tmp_path: Path, seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.secret_key)
     with House(HouseOptions(tmp_path / "state", actor_count=1, patience_s=PATIENCE_S)) as standing:
         yield standing
-
-
-def copied(house: House, hdfs: HdfsCluster, seaweed: SeaweedServer, folder: str, bucket: str) -> Execution:
-    """Copies one file and returns how that ended."""
-    hdfs.make((FileSpec(f"{folder}/one", 4096),))
-    seaweed.make_bucket(bucket)
-    with Client(house.address) as client:
-        source = client.create_location(Location(hdfs=HdfsLocation(namenodes=[hdfs.namenode], root=folder)))
-        sink = client.create_location(Location(s3=S3Location(bucket=bucket, endpoint=seaweed.endpoint)))
-        task = client.create_task(Task(source=source.name, destination=sink.name))
-        *_, ended = client.watch_execution(client.run_task(task.name).name)
-    return ended
 
 
 def pids(house: House) -> dict[str, int]:
@@ -105,6 +91,7 @@ def test_each_service_comes_back(
         assert {other for other in after if after[other] != before[other]} == {name}
         assert house.restart_count == count
         assert f'action="child_died" name={name} exit_code=-9' in caplog.text
+    hdfs.make((FileSpec(f"{folder_name}/one", 4096),))
     ended = copied(house, hdfs, seaweed, folder_name, bucket_name)
     assert (ended.state, ended.counters.verified_count) == (Execution.STATE_SUCCESS, 1), ended
 
@@ -119,6 +106,7 @@ def test_all_come_back_with_the_fork_server(
     wait_for("the old ones to end", lambda: not any(alive(process) for process in old))
     wait_for("all to serve", lambda: all_serve(house))
     assert children(house) == {house.pid(name) for name in SERVICES}
+    hdfs.make((FileSpec(f"{folder_name}/one", 4096),))
     ended = copied(house, hdfs, seaweed, folder_name, bucket_name)
     assert (ended.state, ended.counters.verified_count) == (Execution.STATE_SUCCESS, 1), ended
     assert house.restart_count == 1 + len(SERVICES)

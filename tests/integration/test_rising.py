@@ -7,11 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from blockferry import Client
 from blockferry.v1.execution_pb2 import Execution
-from blockferry.v1.location_pb2 import HdfsLocation, Location, S3Location
-from blockferry.v1.task_pb2 import Task
 from service.house import House, HouseOptions
+from tests.support.copying import copied
 from tests.support.hdfs import HdfsCluster
 from tests.support.processes import wait_for
 from tests.support.s3 import SeaweedServer
@@ -24,17 +22,6 @@ COUNT = 300
 def keys(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweed.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweed.secret_key)
-
-
-def copied(house: House, hdfs: HdfsCluster, seaweed: SeaweedServer, folder: str, bucket: str) -> Execution:
-    """Copies a folder into a bucket and returns how it ended."""
-    seaweed.make_bucket(bucket)
-    with Client(house.address) as client:
-        source = client.create_location(Location(hdfs=HdfsLocation(namenodes=[hdfs.namenode], root=folder)))
-        sink = client.create_location(Location(s3=S3Location(bucket=bucket, endpoint=seaweed.endpoint)))
-        task = client.create_task(Task(source=source.name, destination=sink.name))
-        *_, ended = client.watch_execution(client.run_task(task.name).name)
-    return ended
 
 
 def actors() -> set[str]:
