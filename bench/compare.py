@@ -1,6 +1,6 @@
 """Runs blockferry and its peers side by side: one HDFS, one S3 server, interleaved rounds, everything as processes.
 
-    python -m bench.compare [--workloads large,small] [--peers all] [--target seaweed|versitygw|null] [--tls]
+    python -m bench.compare [--workloads large,small] [--peers all] [--target seaweed|versitygw|null|far] [--tls]
                             [--rounds 3] [--scale 1.0] [--out FILE.json]
 
 Prints a table per workload and writes every round to the JSON file. What is compared: CPU seconds of all processes that

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.null_sink.process import NullSink
+from bench.null_sink.process import FarSink, NullSink
 from bench.peers.contract import HdfsSide, S3Side
 from bench.workloads import BLOCK, Workload, changed
 from tests.support.content import content
@@ -24,7 +24,12 @@ from tests.support.hdfs_settings import METRICS_PERIOD_S
 from tests.support.s3 import S3Server, SeaweedServer, VersitygwServer
 from tests.support.tree import FileSpec, folder
 
-TARGETS: Mapping[str, type[S3Server]] = {"seaweed": SeaweedServer, "versitygw": VersitygwServer, "null": NullSink}
+TARGETS: Mapping[str, type[S3Server]] = {
+    "seaweed": SeaweedServer,
+    "versitygw": VersitygwServer,
+    "null": NullSink,
+    "far": FarSink,
+}
 _PREFIX = "data"
 _SAMPLES = 8
 _BATCH = 25_000

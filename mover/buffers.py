@@ -9,27 +9,37 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 PAGE_BYTES = 2 << 20  # a huge page of x86-64 and of most arm64 kernels
+
+
+class Buffers(Protocol):
+    """Where buffers come from."""
+
+    def take(self, size: int) -> AbstractContextManager[memoryview]:
+        """Gives a writable view of exactly `size` bytes of any content, until the block ends. Waits for a free one."""
+        ...
 
 
 class BufferPool:
     """At most `count` buffers, each as large as the largest piece it ever held.
 
-    Memory: peak_bytes = count * (largest size asked, rounded up to 2 MiB). Threads may share the pool; one that finds
-    no free buffer waits for it, and that is what bounds the memory.
+    Memory: peak_bytes = count * (largest size asked, rounded up to `page_bytes`). Threads may share the pool; one that
+    finds no free buffer waits for it, and that is what bounds the memory.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, page_bytes: int = PAGE_BYTES) -> None:
         self.count = count
+        self._page_bytes = page_bytes
         self._free: list[mmap.mmap] = []
         self._made = 0
         self._changed = threading.Condition()
 
     @contextmanager
     def take(self, size: int) -> Iterator[memoryview]:
-        """Gives a writable view of exactly `size` bytes of any content, until the block ends. Waits for a free one."""
+        """See `Buffers.take`."""
         buffer = self._grown(self._taken(size), size)
         view = memoryview(buffer)[:size]
         try:
@@ -71,7 +81,7 @@ class BufferPool:
             return buffer
         del buffer  # its pages go back before new ones are asked for
         try:
-            return _fresh(size)
+            return _fresh(size, self._page_bytes)
         except (OSError, MemoryError):
             with self._changed:
                 self._made -= 1
@@ -79,7 +89,22 @@ class BufferPool:
             raise
 
 
-def _fresh(size: int) -> mmap.mmap:
-    buffer = mmap.mmap(-1, -(-max(size, 1) // PAGE_BYTES) * PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    buffer.madvise(mmap.MADV_HUGEPAGE)
+class BuffersBySize:
+    """Two pools: small pieces do not wait for the buffers of larger ones, and take no memory from them."""
+
+    def __init__(self, small: BufferPool, small_bytes: int, large: BufferPool) -> None:
+        """Pieces of up to `small_bytes` go into `small`."""
+        self._small = small
+        self._small_bytes = small_bytes
+        self._large = large
+
+    def take(self, size: int) -> AbstractContextManager[memoryview]:
+        """See `Buffers.take`."""
+        return (self._small if size <= self._small_bytes else self._large).take(size)
+
+
+def _fresh(size: int, page_bytes: int) -> mmap.mmap:
+    buffer = mmap.mmap(-1, -(-max(size, 1) // page_bytes) * page_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if page_bytes >= PAGE_BYTES:
+        buffer.madvise(mmap.MADV_HUGEPAGE)
     return buffer

@@ -1,25 +1,23 @@
 """What one process of the pool holds: opened stores, buffers, threads. Runs calls; knows neither Ray nor a shard.
 
-Memory: peak_bytes = PART_THREADS * (part_bytes + 1 MiB) + BATCH_THREADS * 4 MiB, and what the stores need;
-with parts of 64 MiB that is 162 MiB. For the pool: times actor_count. `part_bytes` is the larger of 64 MiB, the size
-that was asked, and size_of_file / 10,000. A part waits for a free buffer; that is what keeps the bound.
+Memory: peak_bytes = PART_THREADS * (part_bytes + 1 MiB) + MEDIUM_FILES * 4 MiB + SMALL_THREADS * 256 KiB, and what the
+stores need; with parts of 64 MiB that is 170 MiB. For the pool: times actor_count. `part_bytes` is the larger of 64
+MiB, the size that was asked, and size_of_file / 10,000. A part waits for a free buffer; that is what keeps the bound.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import partial, reduce
 
 from opentelemetry import trace
 
 from blockferry.errors import BlockferryError
 from ledger.records import EntryFailure, PlanEntry, Receipt
 from mover import measures
-from mover.buffers import BufferPool
+from mover.buffers import BufferPool, BuffersBySize
 from mover.calls import (
     Aborted,
     AbortUpload,
@@ -47,6 +45,7 @@ from mover.uploads import begin_upload, complete_upload, move_part, resume_uploa
 from mover.worker import Gear, concerns_all, failure_of, move_entry
 from service import telemetry
 from service.backoff import Backoff
+from service.concurrency import AdaptiveThreads
 
 LOG = logging.getLogger("blockferry.mover")
 TRACER = trace.get_tracer("blockferry.mover")
@@ -56,8 +55,11 @@ PART_THREADS = 2
 SMALL_CALLS = 2
 """Batches at once: while the last files of one are on their way, the next begins."""
 CONTROL_THREADS = 4
-BATCH_THREADS = 8
-"""Small files at once, of all batches: their latencies overlap."""
+SMALL_THREADS = 32
+"""Small files at once, of all batches, where a store is far away: their latencies overlap."""
+MEDIUM_FILES = 8
+"""Of them, those at once that are larger than `SMALL_BYTES`."""
+SMALL_BYTES = 256 << 10
 
 
 class MoverProcess:
@@ -68,8 +70,9 @@ class MoverProcess:
         self._backoff = backoff
         self._stops = Stops()
         self._part_buffers = BufferPool(PART_THREADS)
-        self._small_buffers = BufferPool(BATCH_THREADS)
-        self._threads = ThreadPoolExecutor(BATCH_THREADS, thread_name_prefix="small")
+        small = BufferPool(SMALL_THREADS, SMALL_BYTES)  # without huge pages
+        self._small_buffers = BuffersBySize(small, SMALL_BYTES, BufferPool(MEDIUM_FILES))
+        self._threads = AdaptiveThreads(SMALL_THREADS, "small")
 
     def run(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
         """Returns the answer to a call, made below the span that `carrier` names. Blocks.
@@ -91,7 +94,7 @@ class MoverProcess:
 
     def close(self) -> None:
         """Ends threads and connections."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         self._stores.close()
 
     def _answer(self, call: Call, errand: Errand, meter: EffortMeter) -> Answer:
@@ -127,27 +130,11 @@ class MoverProcess:
         )
 
     def _move_batch(self, gear: Gear, call: MoveBatch, errand: Errand) -> BatchMoved:
-        waiting = deque(enumerate(call.entries))
-        moved: dict[int, tuple[Receipt, Effort]] = {}
-        carrier = telemetry.carrier()
-
-        def move_some() -> None:
-            with telemetry.attached(carrier):
-                while (next_one := _taken(waiting)) is not None:
-                    index, entry = next_one
-                    try:
-                        moved[index] = move_object(gear, entry, errand.resume)
-                    except BlockferryError:
-                        waiting.clear()
-                        raise
-
-        if call.heavy:  # waits for its buffer only, not behind small ones for a thread
-            move_some()
-        else:
-            for one in [self._threads.submit(move_some) for _ in range(min(BATCH_THREADS, len(waiting)))]:
-                one.result()
-        effort = reduce(Effort.plus, (cost for _, cost in moved.values()), Effort())
-        return BatchMoved(tuple(moved[index][0] for index in range(len(call.entries))), effort)
+        move = partial(move_object, gear, resume=errand.resume)
+        # A heavy one waits for its buffer only, not behind small ones for a thread.
+        moved = list(map(move, call.entries)) if call.heavy else self._threads.each(move, call.entries)
+        effort = reduce(Effort.plus, (cost for _, cost in moved), Effort())
+        return BatchMoved(tuple(receipt for receipt, _ in moved), effort)
 
     def _move_part(self, gear: Gear, call: MovePart, errand: Errand, meter: EffortMeter) -> Answer:
         facts: dict[str, str | int] = {
@@ -159,13 +146,6 @@ class MoverProcess:
         with TRACER.start_as_current_span("move part", attributes=facts):
             file = self._stores.with_layout(errand.source, gear, call.file, meter)
             return move_part(gear, file, call.upload, call.range, meter)
-
-
-def _taken(waiting: deque[tuple[int, PlanEntry]]) -> tuple[int, PlanEntry] | None:
-    try:
-        return waiting.popleft()
-    except IndexError:  # not asked before: another thread may be quicker
-        return None
 
 
 def move_object(gear: Gear, entry: PlanEntry, resume: bool) -> tuple[Receipt, Effort]:

@@ -7,7 +7,6 @@ it with all the bytes it holds: so a part that was taken over wrongly cannot bec
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import replace
 
 from blockferry.errors import BlockferryError
@@ -15,6 +14,7 @@ from mover.calls import AlreadyThere, Begun, Completed, PartMoved, Resumed, Sent
 from mover.measures import EffortMeter
 from mover.parts import PartRange, cut, part_sizes
 from mover.worker import Gear, Range, attributes_of, find_moved, send_range
+from service.concurrency import AdaptiveThreads
 from stores.base import Part, Stat, Upload
 from stores.checksum import Checksum, concatenation
 
@@ -44,7 +44,7 @@ def ranges_of(gear: Gear, file: Stat, part_size_bytes: int, meter: EffortMeter) 
 
 
 def resume_upload(
-    gear: Gear, file: Stat, upload: Upload, part_size_bytes: int, threads: Executor, meter: EffortMeter
+    gear: Gear, file: Stat, upload: Upload, part_size_bytes: int, threads: AdaptiveThreads, meter: EffortMeter
 ) -> Resumed | UploadLost:
     """Looks which parts the sink holds and can be taken over. Asks the source's nodes for sums; moves no data."""
     try:
@@ -60,7 +60,7 @@ def resume_upload(
         part = by_number.get(wanted.number)
         return _taken_over(gear, file, upload, wanted, part) if part is not None else None
 
-    found = tuple(threads.map(look, ranges))
+    found = tuple(threads.each(look, ranges))
     return Resumed(
         kept=tuple(sent for sent in found if sent is not None),
         missing=tuple(wanted for wanted, sent in zip(ranges, found, strict=True) if sent is None),

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from blockferry.errors import BlockferryError, Whose
 from ledger.records import Action, EntryFailure, Kind, PlanEntry, Receipt
 from mover import measures
-from mover.buffers import BufferPool
+from mover.buffers import Buffers
 from mover.measures import EffortMeter
 from mover.parts import SMALL_FILE_BYTES
 from service.backoff import Backoff
@@ -45,7 +45,7 @@ class Gear:
 
     source: Source
     sink: Destination
-    buffers: BufferPool
+    buffers: Buffers
     backoff: Backoff
     pause: Callable[[float], None]
 

@@ -24,6 +24,20 @@ def thread_count() -> int:
     return len(list(Path("/proc/self/task").iterdir()))
 
 
+def wanted_s(thread: int) -> float | None:
+    """Returns how many seconds a thread of this process (by its native id) has run or was ready to run. None where the
+    kernel does not count that (`/proc/PID/task/TID/schedstat`, proc(5)), and for a thread that has ended."""
+    try:
+        descriptor = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY)
+        try:
+            ran_ns, ready_ns, _ = map(int, os.read(descriptor, 100).split())
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    return (ran_ns + ready_ns) / 1e9 if ran_ns else None
+
+
 def show_as(name: str, command_line: tuple[str, ...]) -> None:
     """Changes what `ps` shows of this process: its name, and its command line as far as there was room for the old."""
     _LIBC.prctl(_PR_SET_NAME, os.fsencode(name)[:15])

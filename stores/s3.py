@@ -44,7 +44,7 @@ class S3Store:
         features: limits of the store.
     """
 
-    def __init__(self, location: S3Location, connections: int = 32, features: SinkFeatures = FEATURES) -> None:
+    def __init__(self, location: S3Location, connections: int = 40, features: SinkFeatures = FEATURES) -> None:
         self.features = features
         self._location = location
         self._connections = connections

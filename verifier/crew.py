@@ -1,6 +1,6 @@
 """Proves batches in this process, by threads that wait for stores. Keeps the stores of recent jobs open. Knows no Ray.
 
-Memory: `thread_count` * 5 MiB where content is read, else some kilobytes per entry.
+Memory: `READERS` * 5 MiB where content is read, else some kilobytes per entry.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from blockferry.errors import BlockferryError
 from ledger.records import EntryFailure, Proof, Verdict
 from service import telemetry
 from service.backoff import Backoff
+from service.concurrency import AdaptiveThreads
 from stores.base import Sink, Source
 from stores.location import Location
 from verifier.batch import ProofBatch, ProvedBatch
@@ -28,9 +28,11 @@ from verifier.sweep import groups, sweep
 
 LOG = logging.getLogger("blockferry.verifier")
 T = TypeVar("T")
+R = TypeVar("R")
 OpenSource = Callable[[Location], Source]
 OpenSink = Callable[[Location], Sink]
-THREADS = 8  # per process: a proof is mostly waiting for the answers of two stores
+THREADS = 32  # per process, at most: a proof is mostly waiting for the answers of two stores
+READERS = 8  # of them, those that may read content at the same time
 _REMEMBERED = 256  # ids of batches that were cancelled: the word may come before its batch
 _Ends = tuple[Location, Location]
 
@@ -94,7 +96,8 @@ class Crew:
     def __init__(self, shelf: StoreShelf, thread_count: int, backoff: Backoff | None = None) -> None:
         self._shelf = shelf
         self._backoff = backoff or Backoff()
-        self._threads = ThreadPoolExecutor(thread_count, thread_name_prefix="prove")
+        self._threads = AdaptiveThreads(thread_count, "prove")
+        self._readers = threading.Semaphore(READERS)
         self._lock = threading.Lock()
         self._stops: dict[str, threading.Event] = {}
         self._cancelled: deque[str] = deque(maxlen=_REMEMBERED)
@@ -116,7 +119,9 @@ class Crew:
                 stop.set()
         try:
             with self._shelf.lend(batch.source, batch.destination) as (source, sink):
-                return self._prove(ProofBench(source, sink, batch.claims_trusted, self._backoff, stop), batch, carrier)
+                bench = ProofBench(source, sink, batch.claims_trusted, self._backoff, stop, self._readers)
+                with telemetry.attached(carrier):
+                    return self._prove(bench, batch)
         finally:
             with self._lock:
                 del self._stops[batch.batch_id]
@@ -135,57 +140,55 @@ class Crew:
             stops = tuple(self._stops.values())
         for stop in stops:
             stop.set()
-        self._threads.shutdown()
+        self._threads.close(wait=True)
         self._shelf.close()
 
-    def _prove(self, bench: ProofBench, batch: ProofBatch, carrier: Mapping[str, str]) -> ProvedBatch:
+    def _prove(self, bench: ProofBench, batch: ProofBatch) -> ProvedBatch:
         proofs: dict[str, EntryProof] = {}
         if batch.claims_trusted:
-            for swept in self._all(
-                bench, (partial(_sweep, bench, group, carrier) for group in groups(batch.questions))
-            ):
+            for swept in self._all(bench, partial(_sweep, bench), groups(batch.questions)):
                 proofs |= swept
         left = [question for question in batch.questions if question.entry.path not in proofs]
-        asked = self._all(bench, (partial(_prove_one, bench, question, carrier) for question in left))
+        asked = self._all(bench, partial(_prove_one, bench), left)
         proofs |= {question.entry.path: proof for question, proof in zip(left, asked, strict=True)}
         return ProvedBatch(tuple(proofs[question.entry.path] for question in batch.questions))
 
-    def _all(self, bench: ProofBench, calls: Iterable[Callable[[], T]]) -> tuple[T, ...]:
-        """Returns what the calls return, each made by a thread. The first one that raises stops the others."""
-        futures = [self._threads.submit(call) for call in calls]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        failed = next((error for future in done if (error := future.exception()) is not None), None)
-        if failed is not None:
-            bench.stop.set()  # the stores are given back only when no thread uses them
-            wait(futures)
-            raise failed
+    def _all(self, bench: ProofBench, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Returns what `work` returns for the items. The first error stops the others in the middle."""
+
+        def done(item: T) -> R:
+            try:
+                return work(item)
+            except BaseException:
+                bench.stop.set()
+                raise
+
+        found = self._threads.each(done, items)
         if bench.stop.is_set():
             raise cancelled()
-        return tuple(future.result() for future in futures)
+        return found
 
 
-def _sweep(bench: ProofBench, group: tuple[Question, ...], carrier: Mapping[str, str]) -> dict[str, EntryProof]:
+def _sweep(bench: ProofBench, group: tuple[Question, ...]) -> dict[str, EntryProof]:
     """Returns what two listings prove of a group. After a fault of ours they prove nothing."""
-    with telemetry.attached(carrier):
-        try:
-            return sweep(bench, group)
-        except BlockferryError:
-            raise
-        except Exception:
-            LOG.exception('action="sweep_failed"')
-            return {}
+    try:
+        return sweep(bench, group)
+    except BlockferryError:
+        raise
+    except Exception:
+        LOG.exception('action="sweep_failed"')
+        return {}
 
 
-def _prove_one(bench: ProofBench, question: Question, carrier: Mapping[str, str]) -> EntryProof:
+def _prove_one(bench: ProofBench, question: Question) -> EntryProof:
     """Returns the proof of one entry. A fault of ours fails the entry and not its neighbours."""
-    with telemetry.attached(carrier):
-        try:
-            return prove(bench, question)
-        except BlockferryError:
-            raise
-        except Exception as error:
-            LOG.exception('action="proof_failed"')
-            path = question.entry.path
-            message = f"{path!r} could not be proved by a fault of ours ({type(error).__name__}: {error})."
-            failure = EntryFailure("INTERNAL", message, (("path", path),))
-            return EntryProof(Verdict(path, Proof.NONE, question.size_bytes, failure=failure))
+    try:
+        return prove(bench, question)
+    except BlockferryError:
+        raise
+    except Exception as error:
+        LOG.exception('action="proof_failed"')
+        path = question.entry.path
+        message = f"{path!r} could not be proved by a fault of ours ({type(error).__name__}: {error})."
+        failure = EntryFailure("INTERNAL", message, (("path", path),))
+        return EntryProof(Verdict(path, Proof.NONE, question.size_bytes, failure=failure))

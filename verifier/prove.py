@@ -38,6 +38,7 @@ class ProofBench:
     Attributes:
         claims_trusted: what the sink keeps is a proof.
         stop: set when nobody waits for the proof any more.
+        readers: bounds how many read content at the same time.
     """
 
     source: Source
@@ -45,6 +46,7 @@ class ProofBench:
     claims_trusted: bool
     backoff: Backoff
     stop: threading.Event = field(default_factory=threading.Event)
+    readers: threading.Semaphore = field(default_factory=threading.Semaphore)
 
 
 @rebuilt_by_fields
@@ -162,7 +164,8 @@ class _Inquiry:
             stored = self._again(lambda: self._source.stored_checksum(now, 0, now.size_bytes, algorithm))
             if stored is not None:
                 return stored, True, False
-        checksum, proven = self._read_source(now, algorithm)
+        with self._bench.readers:
+            checksum, proven = self._read_source(now, algorithm)
         return checksum, proven, True
 
     def _read_source(self, now: Stat, algorithm: Algorithm) -> tuple[Checksum, bool]:
@@ -191,10 +194,11 @@ class _Inquiry:
 
     def _read_back(self, path: str, algorithm: Algorithm) -> Checksum:
         hasher = Hasher(algorithm)
-        for piece in self._sink.read(path):
-            self._raise_if_stopped()
-            hasher.update(piece)
-            self.read_back_bytes += len(piece)
+        with self._bench.readers:
+            for piece in self._sink.read(path):
+                self._raise_if_stopped()
+                hasher.update(piece)
+                self.read_back_bytes += len(piece)
         return hasher.checksum
 
     def _again(self, call: Callable[[], T]) -> T:

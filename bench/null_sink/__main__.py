@@ -1,12 +1,12 @@
 """An S3 server for benchmarks: takes data, checks every claim, throws the data away. So cheap that it is no brake.
 
-    python -m bench.null_sink [--port N] [--tls FOLDER] [--skip-md5]
+    python -m bench.null_sink [--port N] [--tls FOLDER] [--skip-md5] [--delay-ms N]
 
 Prints its endpoint and serves until it is ended. With --tls it serves https; the certificates are those of FOLDER, made
 there if need be; clients must trust FOLDER/ca.pem. Path-style addresses, any bucket name, any keys: signatures are NOT
 checked, but a request without an Authorization header is refused. Only loopback. An MD5 takes 1.5 CPU s per GiB, more
 than all else: with --skip-md5 clients that send Content-MD5 (rclone, s5cmd) do not wait for it; what is left unchecked
-is counted.
+is counted. With --delay-ms every answer comes that much later, as from a store far away; data comes as fast as before.
 
     GET  /-/counters    requests by operation, bytes received, claims checked, refused and left unchecked, peak memory,
                         CPU seconds
@@ -28,12 +28,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--tls", type=Path, metavar="FOLDER", help="serve https with the certificates of this folder")
     parser.add_argument("--skip-md5", action="store_true", help="do not check Content-MD5, only count it as unchecked")
+    parser.add_argument("--delay-ms", type=float, default=0.0, help="let every answer wait so long")
     arguments = parser.parse_args()
     folder = arguments.tls
     if folder and not (folder / "server.pem").exists():
         make_certificates(folder)
     tls = tls_context(folder / "server.pem", folder / "server.key") if folder else None
-    server = Server(arguments.port, tls, not arguments.skip_md5)
+    server = Server(arguments.port, tls, not arguments.skip_md5, arguments.delay_ms / 1000)
     print(f"http{'s' if tls else ''}://127.0.0.1:{server.port}", flush=True)
     server.run()
 

@@ -23,13 +23,14 @@ class NullSink(S3Server):
     __slots__ = ()
 
     @classmethod
-    def start(cls, folder: Path, *, tls: bool = False, checks_md5: bool = True) -> Self:
+    def start(cls, folder: Path, *, tls: bool = False, checks_md5: bool = True, delay_ms: float = 0.0) -> Self:
         """Starts it with its log in `folder` (0.3 s)."""
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         certificates = make_certificates(folder / "tls") if tls else None
         flags = ("--tls", str(folder / "tls")) if certificates else ()
         flags += () if checks_md5 else ("--skip-md5",)
+        flags += ("--delay-ms", str(delay_ms)) if delay_ms else ()
         arguments = (sys.executable, "-m", "bench.null_sink", "--port", str(port), *flags)
         launch = Launch("null-sink", arguments, {"PYTHONPATH": str(_ROOT)}, folder / "null-sink.log")
         endpoint = f"http{'s' if tls else ''}://127.0.0.1:{port}"
@@ -64,3 +65,14 @@ class NullSink(S3Server):
             return body
         finally:
             connection.close()
+
+
+class FarSink(NullSink):
+    """Answers 40 ms late, as a store of another region does."""
+
+    __slots__ = ()
+
+    @classmethod
+    def start(cls, folder: Path, *, tls: bool = False, checks_md5: bool = True, delay_ms: float = 40.0) -> Self:
+        """See `NullSink.start`."""
+        return super().start(folder, tls=tls, checks_md5=checks_md5, delay_ms=delay_ms)

@@ -6,6 +6,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 
@@ -23,7 +24,8 @@ _STACK_BYTES = 512 << 10
 class Server:
     """Answers on one port of 127.0.0.1."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None, checks_md5: bool = True) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None, checks_md5: bool = True, delay_s: float = 0.0) -> None:
+        self._delay_s = delay_s
         self._tls = tls
         self._counters = Counters()
         self._operations = Operations(self._counters, checks_md5)
@@ -60,6 +62,8 @@ class Server:
                 return
             answer, readable = self._answer(request, connection)
             stays_open = readable and request.stays_open
+            if self._delay_s:
+                time.sleep(self._delay_s)
             connection.send(answer.encoded(request.method == "HEAD", closes=not stays_open))
 
     def _answer(self, request: Request, connection: Connection) -> tuple[Answer, bool]:

@@ -8,7 +8,7 @@ from pickle import PickleBuffer
 
 import pytest
 
-from mover.buffers import PAGE_BYTES, BufferPool
+from mover.buffers import PAGE_BYTES, BufferPool, BuffersBySize
 
 
 def test_view_has_the_size_that_was_asked() -> None:
@@ -93,3 +93,12 @@ def test_many_threads_share_few_buffers() -> None:
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(fill, range(200)))
     assert pool.held_bytes <= 2 * PAGE_BYTES
+
+
+def test_small_pieces_have_buffers_of_their_own() -> None:
+    small, large = BufferPool(2, 4096), BufferPool(1)
+    buffers = BuffersBySize(small, 4096, large)
+    with buffers.take(4097), buffers.take(4096), buffers.take(1):
+        pass
+    assert small.held_bytes == 2 * 4096
+    assert large.held_bytes == PAGE_BYTES
