@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import random
 import secrets
@@ -204,15 +205,17 @@ class House:
             *("--ledger", str(state / "ledger")),
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
-        patience = ("--patience", f"{break_even_s(self._options.patience_s, actors):g}")
         ray = ("--port", ray_port, "--cpu-count", str(actors + provers))
         return (
             ChildPlan("ray", "service.ray_head", ray, ray_address, speaks_health=False),
             _service("scheduler", self.address, *scheduler),
             _service("scanner", scanner),
-            _service("mover", mover, "--actors", str(actors), *patience),
-            _service("verifier", verifier, "--actors", str(provers), *patience),
+            _service("mover", mover, *self._crew(actors)),
+            _service("verifier", verifier, *self._crew(provers)),
         )
+
+    def _crew(self, actors: int) -> tuple[str, ...]:
+        return ("--actors", str(actors), "--patience", f"{break_even_s(self._options.patience_s, actors):g}")
 
     def _look(self) -> None:
         if not self._children["ray"].pid and self._bell.exists():
@@ -259,8 +262,10 @@ def _service(name: str, address: str, *arguments: str) -> ChildPlan:
 
 def break_even_s(cost_s: float, actors: int) -> float:
     """PURE: returns after how many seconds in one process the work would have ended as soon by actors, whose start
-    costs `cost_s`: where `t = cost_s + t / actors`. One actor wins nothing back, but the service's own process."""
-    return cost_s * actors / max(actors - 1, 1)
+    costs `cost_s`: where `t = cost_s + t / actors`. One actor wins nothing back: infinite, unless its start is free."""
+    if actors > 1:
+        return cost_s * actors / (actors - 1)
+    return math.inf if cost_s else 0.0
 
 
 def _lock(state: Path) -> TextIO:
