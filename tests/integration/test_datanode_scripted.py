@@ -404,6 +404,22 @@ def test_bytes_are_taken_in_any_pieces_however_they_came(seed: int) -> None:
         assert not peer.is_stale()
 
 
+def test_waking_late_loses_nothing() -> None:
+    chance = random.Random(5)
+    body = chance.randbytes(3 << 20)
+    peer, theirs = peer_pair()
+    with peer, theirs, ThreadPoolExecutor(1) as sending:
+        sent = sending.submit(send_in_pieces, theirs, body + b"end", chance)
+        found = memoryview(bytearray(len(body)))
+        for at in range(0, len(body), 1 << 20):
+            peer.receive_into((found[at : at + (1 << 20)],), len(body) - at - (1 << 20))
+        assert found == body
+        sent.result()
+        assert peer.receive(3) == b"end"
+        theirs.sendall(b"!")
+        assert peer.receive(1) == b"!"
+
+
 def send_in_pieces(to: socket.socket, body: bytes, chance: random.Random) -> None:
     while body:
         size = chance.choice((1, 7, 700, 9_000, 60_000))

@@ -151,7 +151,7 @@ class _Batches:
         if end == layout.packet_count:
             pieces.append(memoryview(self._trailer))
         try:
-            self._peer.receive_into(pieces)
+            self._peer.receive_into(pieces, layout.end - layout.begin_of(end))
         except TimeoutError:
             # Waiting for bytes that never come may mean that the prediction is wrong: see what has come.
             whole_packets = self._peer.arrived_bytes // (layout.row_bytes + layout.packet_bytes)
