@@ -52,7 +52,8 @@ def test_much_work_goes_over_to_actors_in_the_middle(
     hdfs: HdfsCluster, seaweed: SeaweedServer, folder_name: str, bucket_name: str, tmp_path: Path
 ) -> None:
     hdfs.make(FileSpec(f"{folder_name}/{number:03}", number) for number in range(COUNT))
-    with House(HouseOptions(tmp_path / "state", actor_count=1, patience_s=0.001)) as house:
+    # Four for the mover, and two for the verifier: a single one is never worth its start.
+    with House(HouseOptions(tmp_path / "state", actor_count=4, patience_s=0.001)) as house:
         ended = copied(house, hdfs, seaweed, folder_name, bucket_name)
         assert (ended.state, ended.counters.verified_count) == (Execution.STATE_SUCCESS, COUNT), ended
         wait_for("actors of both", lambda: {"MoverActor", "ProverActor"} <= actors(), deadline_s=60.0)
