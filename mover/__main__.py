@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import grpc
 
 from mover.api import MoveServicer
+from mover.hands import start_hands
 from mover.opened import OpenStores
 from mover.pool import Hand, Pool, ThreadHand
 from mover.process import MoverProcess
@@ -35,10 +36,17 @@ def main() -> None:
         metavar="SECONDS",
         help="how long to move in this process before the actors are started; 0: not at all (default)",
     )
+    parser.add_argument(
+        "--hands",
+        metavar="ADDRESS,...",
+        default="",
+        help="where processes of this machine listen (`python -m mover.hand`) that are taken instead of actors",
+    )
     arguments = parser.parse_args()
     telemetry.setup("mover", leaf=True)
+    hands = tuple(arguments.hands.split(",")) if arguments.hands else ()
     if arguments.patience > 0:
-        asyncio.run(_serve_patiently(arguments.listen, arguments.actors, arguments.patience))
+        asyncio.run(_serve_patiently(arguments.listen, arguments.actors, arguments.patience, hands))
     else:
         _serve_by_actors(arguments.listen, arguments.actors)
 
@@ -53,18 +61,18 @@ def _serve_by_actors(listen: str, actor_count: int) -> None:
         stop_ray()
 
 
-async def _serve_patiently(listen: str, actor_count: int, patience_s: float) -> None:
+async def _serve_patiently(listen: str, actor_count: int, patience_s: float, hands: tuple[str, ...]) -> None:
     here = ThreadHand(MoverProcess(OpenStores(open_source, open_sink), Backoff()))
     patient = PatientHand(here, patience_s)
     pool = Pool((patient,), _LOST, actor_count)
-    rise = Rise(pool, lambda: _actors(actor_count))
+    rise = Rise(pool, lambda: start_hands(hands) if hands else _actors(actor_count))
     patient.on_enough = rise
     try:
         await serve("mover", listen, lambda server: register(server, MoveServicer(pool, rise)))
     finally:
         await rise.settled()
         await asyncio.to_thread(here.close)
-        if rise.begun:
+        if rise.begun and not hands:
             from mover.actors import stop_ray
 
             await asyncio.to_thread(stop_ray)

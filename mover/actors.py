@@ -20,7 +20,7 @@ from mover.calls import Answer, Call, Errand, Lane
 from mover.opened import OpenStores
 from mover.pool import THREADS
 from mover.process import MoverProcess
-from service import ray_bell, telemetry
+from service import bell, telemetry
 from service.backoff import Backoff
 from stores.opening import open_sink, open_source
 from stores.parcel import packed, unpacked
@@ -117,7 +117,7 @@ def start_hands(count: int) -> tuple[RayHand, ...]:
     """Starts so many actors, in the cluster that `RAY_ADDRESS` names or else in one of this process alone, and returns
     when all are ready. Ends with `stop_ray`."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray_bell.ring()
+    bell.ring(bell.RAY, (os.environ.get("RAY_ADDRESS", ""),))
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address=address, namespace="blockferry", log_to_driver=False, configure_logging=False)
     else:

@@ -24,7 +24,7 @@ class ChildPlan:
         name: for people and for the log's file name.
         module: what is run, as by `python -m`.
         arguments: its command line, without the program.
-        address: `HOST:PORT` where it listens.
+        address: `HOST:PORT` or `unix:PATH` where it listens.
         speaks_health: it answers gRPC's health service; else it is ready when its port accepts a connection.
     """
 
@@ -99,13 +99,26 @@ def last_lines(log: Path, count: int) -> str:
 
 
 def accepts(address: str) -> bool:
-    """Returns whether a connection to `HOST:PORT` is accepted now. Takes half a second at most."""
-    host, _, port = address.rpartition(":")
+    """Returns whether a connection to `HOST:PORT` or `unix:PATH` is accepted now. Takes half a second at most."""
     try:
-        with socket.create_connection((host, int(port)), timeout=0.5):
+        with _connected(address):
             return True
     except OSError:
         return False
+
+
+def _connected(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    if host != "unix":
+        return socket.create_connection((host, int(port)), timeout=0.5)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(0.5)
+        connection.connect(port)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _serves(address: str) -> bool:

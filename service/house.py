@@ -17,6 +17,7 @@ import random
 import secrets
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TextIO
 
 from blockferry.errors import BlockferryError, Whose
-from service import ray_bell, telemetry
+from service import bell, telemetry
 from service.child import Child, ChildPlan
 from service.forked import Forked, ForkServer
 
@@ -33,6 +34,8 @@ LOG = logging.getLogger("blockferry.house")
 READY_S = 120.0  # how long a start may take on a busy machine
 LOOK_S = 0.2  # how often children are looked at
 STOP_S = 25.0  # a little more than a service's own drain
+HANDS_COST_S = 0.3  # what it costs to fork the mover's processes
+HAND = "hand-"  # and a number: a process of the mover
 MOST_DEATHS = 10  # of one child within a minute: then something is wrong that a restart does not cure
 STORES = ("stores.hdfs.source", "stores.s3")  # what all workers import with their first call: a quarter of a second
 # Below the range from which the kernel takes ports of outgoing connections, so that none is taken meanwhile.
@@ -50,8 +53,9 @@ class HouseOptions:
         actor_count: Ray actors of the mover; 0: one per processor. The verifier has half as many: proving a file costs
             half of moving it (docs/benchmarks.md), and each actor costs about a CPU second at the start.
         trace_file: where spans are appended as JSON lines; empty: nowhere.
-        patience_s: what it costs to start Ray and actors. The mover and the verifier work in their own processes until
-            actors would have won that back (`break_even_s`); until then there is no Ray. 0: actors from the start.
+        patience_s: what it costs to start Ray and actors. 0: they are there from the start. Else the mover begins in
+            its own process and goes on in processes of this machine, which are forked when there is enough to do; the
+            verifier works in its own process until actors would have won their start back (`break_even_s`).
     """
 
     state: Path
@@ -76,6 +80,8 @@ class House:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._failure: BlockferryError | None = None
+        self._on_call: dict[str, tuple[str, ...]] = {}  # by the bell that they have not heard yet
+        self._sockets: tempfile.TemporaryDirectory[str] | None = None
         self._thread = threading.Thread(target=self._run, name="house", daemon=True)
         self._lock: TextIO | None = None
         self.address = _with_port(options.listen)
@@ -117,8 +123,11 @@ class House:
         return self.logs / f"{name}.log"
 
     @property
-    def _bell(self) -> Path:
-        return self._options.state.absolute() / "ray.wanted"
+    def _hand_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._children if name.startswith(HAND))
+
+    def _bell(self, variable: str) -> Path:
+        return self._options.state.absolute() / f"{variable.lower()}.rung"
 
     @property
     def failure(self) -> BlockferryError | None:
@@ -142,6 +151,8 @@ class House:
         self._stopping.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(2 * STOP_S)
+        if self._sockets is not None:
+            self._sockets.cleanup()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -161,16 +172,20 @@ class House:
     def _start_all(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
         environment = self._environment()
-        ray, *services = self._plans(environment["RAY_ADDRESS"])
+        ray, *forked = self._plans(environment["RAY_ADDRESS"])
+        services = [plan for plan in forked if not plan.name.startswith(HAND)]
         scheduler, *workers = (plan.module for plan in services)
         server = ForkServer(self._log("forkserver"), environment, (scheduler, *STORES, *workers))
         self._children = {
             "ray": Child(ray, self._log("ray"), environment),
             "forkserver": server,  # looked at before what it has forked
-            **{plan.name: Forked(plan, self._log(plan.name), server) for plan in services},
+            **{plan.name: Forked(plan, self._log(plan.name), server) for plan in forked},
         }
+        if self._options.patience_s:
+            self._on_call = {bell.RAY: ("ray",), bell.HANDS: self._hand_names}
+        on_call = {name for names in self._on_call.values() for name in names}
         for name, child in self._children.items():
-            if name != "ray" or not self._options.patience_s:
+            if name not in on_call:
                 child.start()
         waiting = {plan.name for plan in services}
         until = time.monotonic() + READY_S
@@ -187,8 +202,9 @@ class House:
         environment.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         environment["RAY_ADDRESS"] = f"127.0.0.1:{_free_port()}"
         if self._options.patience_s:
-            self._bell.unlink(missing_ok=True)
-            environment[ray_bell.VARIABLE] = str(self._bell)
+            for variable in (bell.RAY, bell.HANDS):
+                self._bell(variable).unlink(missing_ok=True)
+                environment[variable] = str(self._bell(variable))
         environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # see ray_head: keeps Ray on the loopback interface
         environment["RAY_USAGE_STATS_ENABLED"] = "0"
         if self._options.trace_file:
@@ -206,29 +222,47 @@ class House:
             *("--scanner", scanner, "--mover", mover, "--verifier", verifier),
         )
         ray = ("--port", ray_port, "--cpu-count", str(actors + provers))
+        hands = self._hand_plans(actors) if self._options.patience_s else ()
+        addresses = ("--hands", ",".join(hand.address for hand in hands)) if hands else ()
+        cost_s = self._options.patience_s
+        mover_patience = ("--patience", f"{break_even_s(min(cost_s, HANDS_COST_S), actors):g}")
+        verifier_patience = ("--patience", f"{break_even_s(cost_s, provers):g}")
         return (
             ChildPlan("ray", "service.ray_head", ray, ray_address, speaks_health=False),
             _service("scheduler", self.address, *scheduler),
             _service("scanner", scanner),
-            _service("mover", mover, *self._crew(actors)),
-            _service("verifier", verifier, *self._crew(provers)),
+            _service("mover", mover, "--actors", str(actors), *mover_patience, *addresses),
+            _service("verifier", verifier, "--actors", str(provers), *verifier_patience),
+            *hands,
         )
 
-    def _crew(self, actors: int) -> tuple[str, ...]:
-        return ("--actors", str(actors), "--patience", f"{break_even_s(self._options.patience_s, actors):g}")
+    def _hand_plans(self, count: int) -> tuple[ChildPlan, ...]:
+        # Not in the state folder, whose path may be longer than a socket's may be.
+        self._sockets = tempfile.TemporaryDirectory(prefix="blockferry-")
+        addresses = [f"unix:{self._sockets.name}/{number}" for number in range(1, count + 1)]
+        return tuple(
+            ChildPlan(f"{HAND}{number}", "mover.hand", ("--listen", address), address)
+            for number, address in enumerate(addresses, 1)
+        )
 
     def _look(self) -> None:
-        if not self._children["ray"].pid and self._bell.exists():
-            self._children["ray"].start()
+        self._answer_bells()
         for name, child in self._children.items():
             if (code := child.exit_code()) is not None:
                 self._revive(name, code)
+
+    def _answer_bells(self) -> None:
+        for variable, names in self._on_call.items():
+            if names and self._bell(variable).exists():
+                self._on_call[variable] = ()
+                for name in names:
+                    self._children[name].start()
 
     def _revive(self, name: str, code: int) -> None:
         child, now = self._children[name], time.monotonic()
         deaths = [death for death in self._deaths.get(name, []) if now - death < 60] + [now]
         self._deaths[name] = deaths
-        if len(deaths) > MOST_DEATHS or (not self._ready.is_set() and len(deaths) > 2):
+        if (len(deaths) > MOST_DEATHS and not name.startswith(HAND)) or (not self._ready.is_set() and len(deaths) > 2):
             text = f"The {name} ended {len(deaths)} times within a minute (exit code {code}). Its log ends with:\n"
             raise BlockferryError("SERVICE_FAILED", text + child.last_lines(), service=name, log=child.log)
         LOG.warning('action="child_died" name=%s exit_code=%d', name, code)
@@ -240,7 +274,8 @@ class House:
 
     def _end_all(self) -> None:
         # Callers before those they call; Ray last, so that actors can end what they hold.
-        for stage in (("scheduler",), ("scanner", "mover", "verifier"), ("ray", "forkserver")):
+        workers = ("scanner", "mover", "verifier")
+        for stage in (("scheduler",), workers, self._hand_names, ("ray", "forkserver")):
             for name in stage:
                 if name in self._children:
                     self._children[name].signal(signal.SIGTERM)

@@ -131,7 +131,7 @@ async def serve(
 
     Args:
         service: its name, e.g. `mover`.
-        listen: `HOST:PORT`; port 0 takes a free one. The address is written to the log.
+        listen: `HOST:PORT`, where port 0 takes a free one, or `unix:PATH`. The address is written to the log.
         register: adds the servicers and returns their full names, for health and reflection.
         on_drain: called when the service was asked to end, before open calls are waited for: ends those that would
             not end by themselves.
@@ -149,7 +149,8 @@ async def serve(
     await server.start()
     for name in ("", *names):
         await states.set(name, health_pb2.HealthCheckResponse.SERVING)
-    LOG.info("blockferry.%s listening on %s:%d", service, listen.rpartition(":")[0], port)
+    at = listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+    LOG.info("blockferry.%s listening on %s", service, at)
     await _until_asked_to_end()
     LOG.info('action="drain" service=%s', service)
     await states.enter_graceful_shutdown()

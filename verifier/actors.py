@@ -20,7 +20,7 @@ from ray.actor import ActorClass, ActorHandle
 from ray.exceptions import RayError, RayTaskError
 
 from blockferry.errors import BlockferryError
-from service import ray_bell, telemetry
+from service import bell, telemetry
 from service.backoff import Backoff
 from stores.opening import open_sink, open_source
 from stores.parcel import packed, unpacked
@@ -146,7 +146,7 @@ def _worker_lost(batch: ProofBatch, attempts: int) -> BlockferryError:
 def _start(count: int) -> tuple[ActorHandle[ProverActor], ...]:
     ray.shutdown()  # what is left of a start that failed
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray_bell.ring()
+    bell.ring(bell.RAY, (os.environ.get("RAY_ADDRESS", ""),))
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address=address, namespace="blockferry", log_to_driver=False, configure_logging=False)
     else:

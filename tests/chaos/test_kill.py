@@ -122,6 +122,27 @@ def test_an_execution_survives_the_loss_of(
     assert uploads(seaweed, bucket_name) == [], "an upload was left behind"
 
 
+@pytest.mark.parametrize("victim", ["hand-1", "mover", "forkserver"])
+def test_an_execution_whose_data_goes_through_forked_processes_survives_the_loss_of(
+    victim: str, cluster: HdfsCluster, seaweed: SeaweedServer, bucket_name: str, tmp_path: Path
+) -> None:
+    seaweed.make_bucket(bucket_name)
+    options = HouseOptions(tmp_path / "state", actor_count=2, patience_s=0.001)
+    with House(options) as house, Client(house.address) as client:
+        name = begin(client, cluster, seaweed, bucket_name)
+
+        def strike() -> None:
+            wait_for("the forked processes", lambda: bool(house.pid("hand-1")))
+            kill(house.pid(victim))
+
+        ended = follow(client, name, strike)
+        assert house.restart_count > 0
+    assert Execution.State.Name(ended.state) == "STATE_SUCCESS", ended
+    assert ended.counters.transferred_count == ended.counters.verified_count == ended.counters.estimated_count
+    assert objects(seaweed, bucket_name) == expected(TREE, ROOT)
+    assert uploads(seaweed, bucket_name) == [], "an upload was left behind"
+
+
 def test_a_copy_that_was_killed_goes_on_when_it_is_started_again(
     cluster: HdfsCluster, seaweed: SeaweedServer, bucket_name: str, tmp_path: Path
 ) -> None:
