@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -86,15 +86,27 @@ def _guard_unary(method: Unary[Request, Response], name: str, headers: dict[str,
 
 def _guard_stream(method: Stream[Request, Response], name: str, headers: dict[str, str]) -> Stream[Request, Response]:
     async def guarded(request: Request, call: Call[Request, Response]) -> AsyncIterator[Response]:
-        with _called(name, headers):
-            try:
-                async for response in method(request, call):
-                    yield response
-            except BlockferryError as error:
-                await _abort(call, error)
-            except Exception as error:
-                LOG.exception('action="stream_failed" method=%s', name)
-                await _abort(call, _internal(name, error))
+        with telemetry.attached(headers):
+            span = trace.get_tracer("blockferry.service").start_span(name, kind=trace.SpanKind.SERVER)
+        responses = method(request, call)
+        try:
+            while True:
+                # Step by step: a stream that is given up between two of them is closed in another context.
+                with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                    try:
+                        response = await anext(responses)
+                    except StopAsyncIteration:
+                        return
+                    except BlockferryError as error:
+                        await _abort(call, error)
+                    except Exception as error:
+                        LOG.exception('action="stream_failed" method=%s', name)
+                        await _abort(call, _internal(name, error))
+                yield response
+        finally:
+            if isinstance(responses, AsyncGenerator):
+                await responses.aclose()
+            span.end()
 
     return guarded
 
