@@ -18,7 +18,8 @@ from pathlib import Path
 from service.child import Child, ChildPlan, last_lines
 from service.fork_messages import Exited, Lines, Message, Signal, Start, Started, encode
 
-_PATIENCE_S = 1.0  # how long the fork server may leave its socket full, or run on when it has closed it
+_PATIENCE_S = 1.0  # how long the fork server may leave its socket full
+_ENDING_S = 5.0  # how long it may run on when it has closed it: its exit code tells more than that of a kill
 
 
 class ForkServer:
@@ -108,9 +109,9 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
             self._control = None
-        if not self._child.wait(_PATIENCE_S):
+        if not self._child.wait(_ENDING_S):
             self._child.signal(signal.SIGKILL)
-            self._child.wait(_PATIENCE_S)
+            self._child.wait(_ENDING_S)
         for forked in self._forked.values():
             forked.kill()
 
