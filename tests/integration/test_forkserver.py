@@ -130,8 +130,9 @@ def test_each_writes_its_own_log_and_has_its_own_chance(server: ForkServer) -> N
 
 def test_ps_tells_which_is_which(server: ForkServer) -> None:
     forked = running(server, "sleeper")
-    wait_for("its title", lambda: psutil.Process(forked.pid).name() == "sleeper")
-    assert " ".join(psutil.Process(forked.pid).cmdline()).strip() == "python -m sleeper stay"
+    title = "python -m sleeper stay"
+    wait_for("its title", lambda: " ".join(psutil.Process(forked.pid).cmdline()).strip() == title)
+    assert psutil.Process(forked.pid).name() == "sleeper"
     forked.signal(signal.SIGTERM)
     assert forked.wait(WAIT_S)
     assert forked.exit_code() == -signal.SIGTERM
