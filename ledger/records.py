@@ -129,6 +129,24 @@ class UploadNote:
     source_version: str
     part_bytes: int
 
+    @property
+    def path(self) -> str:
+        """Of the file."""
+        return self.upload.path
+
+
+@dataclass(frozen=True, slots=True)
+class UploadIntent:
+    """An upload that is about to be begun, or was and nobody heard the answer: what is open at the sink for this path
+    since then is to be given up.
+
+    Attributes:
+        since_ms: no try to begin it is older, in milliseconds since 1970 UTC.
+    """
+
+    path: str
+    since_ms: int
+
 
 __all__ = [
     "Action",
@@ -139,6 +157,7 @@ __all__ = [
     "PlanEntry",
     "Proof",
     "Receipt",
+    "UploadIntent",
     "UploadNote",
     "Verdict",
     "Why",

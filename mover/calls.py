@@ -92,9 +92,16 @@ class MoveBatch:
 
 @dataclass(frozen=True, slots=True)
 class BeginUpload:
-    """Begin an upload in parts. Answer: `Begun`, or `AlreadyThere` when an earlier attempt had finished it."""
+    """Begin an upload in parts. Answer: `Begun`, or `AlreadyThere` when an earlier attempt had finished it.
+
+    Attributes:
+        since_ms: no try to begin this upload is older, in milliseconds since 1970 UTC.
+        again: there was a try whose answer nobody heard: what it has begun is to be given up first.
+    """
 
     file: Stat
+    since_ms: int
+    again: bool = False
     lane = Lane.CONTROL
 
 
@@ -136,6 +143,15 @@ class AbortUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class AbortOrphans:
+    """Give up what was begun for a path since then: uploads whose names nobody has heard. Answer: `Aborted`."""
+
+    path: str
+    since_ms: int
+    lane = Lane.CONTROL
+
+
+@dataclass(frozen=True, slots=True)
 class StatSource:
     """Look at the source's file again. Answer: `Restated`."""
 
@@ -143,7 +159,17 @@ class StatSource:
     lane = Lane.CONTROL
 
 
-Call = AskFeatures | MoveBatch | BeginUpload | ResumeUpload | MovePart | CompleteUpload | AbortUpload | StatSource
+Call = (
+    AskFeatures
+    | MoveBatch
+    | BeginUpload
+    | ResumeUpload
+    | MovePart
+    | CompleteUpload
+    | AbortUpload
+    | AbortOrphans
+    | StatSource
+)
 
 
 # Answers
@@ -217,7 +243,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """The upload is gone."""
+    """The upload is gone, or the orphans are."""
 
     effort: Effort = Effort()
 
@@ -259,6 +285,11 @@ def light(file: Stat) -> Stat:
     """Returns the file as it goes with each of its parts: a layout above 64 KiB (about 150 blocks) stays at home, and
     each actor asks the source for it once. Else the calls of a file would grow with the square of its size."""
     return file if len(file.layout) <= LIGHT_LAYOUT_BYTES else replace(file, layout=b"")
+
+
+def repeated(call: Call) -> Call:
+    """Returns a call as it is given to another hand after the first one died over it."""
+    return replace(call, again=True) if isinstance(call, BeginUpload) else call
 
 
 def with_effort(answer: Answer, effort: Effort) -> Answer:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from blockferry.errors import BlockferryError
 from ledger.records import EntryFailure
-from mover.calls import Answer, Call, CallFailed, Effort, Errand, Lane, with_effort
+from mover.calls import Answer, Call, CallFailed, Effort, Errand, Lane, repeated, with_effort
 from mover.process import CONTROL_THREADS, PART_THREADS, SMALL_CALLS, MoverProcess
 from service.backoff import Backoff
 
@@ -91,7 +91,7 @@ class Pool:
                 if error.reason != "WORKER_LOST":
                     raise
                 LOG.warning('action="worker_lost" run=%s call=%s attempt=%d', errand.run, type(call).__name__, attempt)
-                avoided, lost = index, error
+                avoided, lost, call = index, error, repeated(call)
                 if attempt < self._patience.attempts:
                     await asyncio.sleep(self._patience.delay_s(attempt, random.random()))  # noqa: S311 - jitter
             else:

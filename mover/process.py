@@ -20,6 +20,7 @@ from mover import measures
 from mover.buffers import BufferPool, BuffersBySize
 from mover.calls import (
     Aborted,
+    AbortOrphans,
     AbortUpload,
     Answer,
     AskFeatures,
@@ -41,7 +42,7 @@ from mover.calls import (
 from mover.measures import EffortMeter
 from mover.opened import OpenStores
 from mover.stops import Stops
-from mover.uploads import begin_upload, complete_upload, move_part, resume_upload
+from mover.uploads import abort_orphans, begin_upload, complete_upload, move_part, resume_upload
 from mover.worker import Gear, concerns_all, failure_of, move_entry
 from service import telemetry
 from service.backoff import Backoff
@@ -105,7 +106,7 @@ class MoverProcess:
             case MoveBatch():
                 return self._move_batch(gear, call, errand)
             case BeginUpload():
-                return begin_upload(gear, call.file, errand.part_size_bytes, errand.resume, meter)
+                return begin_upload(gear, call, errand.part_size_bytes, errand.resume, meter)
             case ResumeUpload():
                 size = errand.part_size_bytes
                 return resume_upload(gear, call.file, call.upload, size, self._threads, meter)
@@ -115,6 +116,9 @@ class MoverProcess:
                 return complete_upload(gear, call.file, call.upload, call.parts, meter)
             case AbortUpload():
                 gear.again(lambda: gear.sink.abort(call.upload), meter)
+                return Aborted()
+            case AbortOrphans():
+                gear.again(lambda: abort_orphans(gear, call.path, call.since_ms), meter)
                 return Aborted()
             case StatSource():
                 return Restated(gear.again(lambda: gear.source.stat(call.path), meter))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,10 +17,11 @@ from opentelemetry import trace
 from blockferry.errors import BlockferryError
 from ledger.failures import FailureGroup, group_failures
 from ledger.ledger import Ledger
-from ledger.records import EntryFailure, PlanEntry, Receipt, UploadNote
+from ledger.records import EntryFailure, PlanEntry, Receipt, UploadIntent, UploadNote
 from mover.batches import Sorting, halves, sort_entries
 from mover.calls import (
     Aborted,
+    AbortOrphans,
     AbortUpload,
     Answer,
     AskFeatures,
@@ -90,7 +92,6 @@ class ShardMove:
         self._desk = ShardDesk(order.shard, order.errand, ledger, pool, self._count)
         self._receipts: dict[str, Receipt] = {}
         self._ill_streak = 0
-        self._part_bytes = order.job.options.part_size_bytes or DEFAULT_PART_BYTES
         self.counts = MoveCounts()
 
     async def run(self) -> ShardResult:
@@ -107,24 +108,21 @@ class ShardMove:
                 entries = await asyncio.to_thread(self._ledger.read_plan, order.shard)
                 await self._move(entries)
             except BaseExceptionGroup as group:
-                await self._stop()
+                await self._pool.stop(order.errand.run)
                 raise _first(group) from group
             except asyncio.CancelledError:
                 # Calls that nobody waits for any more end before the shard is given to somebody else.
-                await self._stop()
+                await self._pool.stop(order.errand.run)
                 raise
             return await self._write(entries)
-
-    async def _stop(self) -> None:
-        await self._pool.stop(self._order.errand.run)
-        await self._desk.note_begun(self._part_bytes)
 
     async def _move(self, entries: tuple[PlanEntry, ...]) -> None:
         asked = self._order.job.options.part_size_bytes
         policy = PartPolicy(
-            part_bytes=self._part_bytes,
+            part_bytes=asked or DEFAULT_PART_BYTES,
             window=self._pool.seats(Lane.PARTS),
             single_bytes=part_sizes(0, asked, await self._features()).single,
+            since_ms=time.time_ns() // 1_000_000,
         )
         sorting = sort_entries(entries, policy.single_bytes)
         notes = await self._notes(sorting)
@@ -150,11 +148,9 @@ class ShardMove:
             case _:
                 raise AssertionError(f"{answer} does not tell the sink's limits")
 
-    async def _notes(self, sorting: Sorting) -> dict[str, UploadNote]:
+    async def _notes(self, sorting: Sorting) -> dict[str, UploadNote | UploadIntent]:
         """Returns the uploads of earlier attempts by path, and aborts those of files that do not go in parts now."""
-        notes = {
-            note.upload.path: note for note in await asyncio.to_thread(self._ledger.upload_notes, self._order.shard)
-        }
+        notes = {note.path: note for note in await asyncio.to_thread(self._ledger.upload_notes, self._order.shard)}
         large = {entry.path for entry in sorting.large}
         for path in notes.keys() - large:
             await abort_noted(self._desk, notes[path])
@@ -179,7 +175,7 @@ class ShardMove:
                 raise AssertionError(f"{answer} is no answer to a batch")
 
     async def _move_files(
-        self, files: Iterator[MoveBatch | PlanEntry], policy: PartPolicy, notes: dict[str, UploadNote]
+        self, files: Iterator[MoveBatch | PlanEntry], policy: PartPolicy, notes: dict[str, UploadNote | UploadIntent]
     ) -> None:
         for file in files:
             if isinstance(file, MoveBatch):
@@ -214,12 +210,16 @@ class ShardMove:
         return ShardResult(name, self.counts, group_failures(failed))
 
 
-async def abort_noted(desk: ShardDesk, note: UploadNote) -> EntryFailure | None:
+async def abort_noted(desk: ShardDesk, note: UploadNote | UploadIntent) -> EntryFailure | None:
     """Aborts an upload and drops its note. Returns why that was not possible; then the note stays."""
-    answer = await desk.ask(AbortUpload(note.upload))
+    match note:
+        case UploadNote():
+            answer = await desk.ask(AbortUpload(note.upload))
+        case UploadIntent():
+            answer = await desk.ask(AbortOrphans(note.path, note.since_ms))
     match answer:
         case Aborted():
-            await asyncio.to_thread(desk.ledger.drop_upload, desk.shard, note.upload.path)
+            await asyncio.to_thread(desk.ledger.drop_upload, desk.shard, note.path)
             return None
         case CallFailed(failure=failure):
             return failure

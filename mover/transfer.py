@@ -15,8 +15,9 @@ start --+--> BEGINNING --- begun -----+--> SENDING --- last part ---> COMPLETING
                                                                   | now small: AS_WHOLE --> DONE
 ```
 
-`step` gives the next transfer and what is to be done, in order. An upload is noted in the ledger before its first
-part, and the note is dropped when the upload is completed or aborted: so every upload that is open is noted.
+`step` gives the next transfer and what is to be done, in order. An upload is noted in the ledger before it is begun and
+again, by its name, before its first part; the note is dropped when the upload is completed or aborted. So every upload
+that may be open is noted, also one whose begin was answered into the void.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ledger.records import Action, EntryFailure, PlanEntry, Receipt, UploadNote
+from ledger.records import Action, EntryFailure, PlanEntry, Receipt, UploadIntent, UploadNote
 from mover.calls import (
     Aborted,
+    AbortOrphans,
     AbortUpload,
     AlreadyThere,
     Answer,
@@ -74,7 +76,7 @@ class Stage(StrEnum):
 class NoteUpload:
     """Write the note into the ledger."""
 
-    note: UploadNote
+    note: UploadNote | UploadIntent
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class FileMove:
         part_bytes: by which it is cut; what a note must say to be worth resuming.
         window: how many of its parts are given out at once.
         single_bytes: files up to this size go in one request.
+        since_ms: nothing was begun for it before, in milliseconds since 1970 UTC.
         running: calls for parts that have not been answered.
         resumed, redone, restated: what was tried already; each is tried once.
         failure: why it fails, from FAILING on.
@@ -108,6 +111,7 @@ class FileMove:
     part_bytes: int
     window: int
     single_bytes: int
+    since_ms: int
     stage: Stage
     upload: Upload | None = None
     waiting: tuple[PartRange, ...] = ()
@@ -128,26 +132,35 @@ class PartPolicy:
     part_bytes: int
     window: int
     single_bytes: int
+    since_ms: int
 
 
 Next = tuple[FileMove, tuple[Command, ...]]
 
 
 def start(
-    entry: PlanEntry, file: Stat, policy: PartPolicy, note: UploadNote | None = None, resumable: bool = True
+    entry: PlanEntry,
+    file: Stat,
+    policy: PartPolicy,
+    note: UploadNote | UploadIntent | None = None,
+    resumable: bool = True,
 ) -> Next:
     """Returns a new transfer and its first command.
 
     Args:
         entry: what the plan wants.
         file: the entry's source.
-        policy: sizes.
+        policy: sizes, and when the attempt began.
         note: of an earlier attempt. It is resumed if it is of the same version and cut, else its upload is aborted.
+            One that was only about to be begun is given up, if it is there at all, before the next one is begun.
         resumable: False at a store whose checksums are no proof: its parts are worth nothing.
     """
-    move = FileMove(entry, file, policy.part_bytes, policy.window, policy.single_bytes, Stage.BEGINNING)
+    since_ms = note.since_ms if isinstance(note, UploadIntent) else policy.since_ms
+    move = FileMove(entry, file, policy.part_bytes, policy.window, policy.single_bytes, since_ms, Stage.BEGINNING)
     if note is None:
         return _begin(move)
+    if isinstance(note, UploadIntent):
+        return move, (BeginUpload(file, since_ms, again=True),)
     move = replace(move, upload=note.upload)
     if resumable and note.source_version == file.version and note.part_bytes == policy.part_bytes:
         return replace(move, stage=Stage.RESUMING, resumed=True), (ResumeUpload(file, note.upload),)
@@ -167,7 +180,7 @@ def step(move: FileMove, answer: Answer) -> Next:
         case Stage.BEGINNING, Begun():
             return _begun(move, answer)
         case Stage.BEGINNING, AlreadyThere():
-            return _done(move, answer.receipt)
+            return _after(DropNote(move.file.path), _done(move, answer.receipt))
         case Stage.RESUMING, Resumed():
             return _send(replace(move, sent=answer.kept, waiting=answer.missing, stage=Stage.SENDING), move.window)
         case Stage.RESUMING, UploadLost():
@@ -199,7 +212,8 @@ def _after(command: Command, following: Next) -> Next:
 
 def _begin(move: FileMove) -> Next:
     fresh = replace(move, stage=Stage.BEGINNING, waiting=(), sent=(), running=0, failure=None)
-    return fresh, (BeginUpload(move.file),)
+    intent = UploadIntent(move.file.path, move.since_ms)
+    return fresh, (NoteUpload(intent), BeginUpload(move.file, move.since_ms))
 
 
 def _begun(move: FileMove, begun: Begun) -> Next:
@@ -241,6 +255,9 @@ def _given_up(move: FileMove, failure: EntryFailure) -> Next:
     match move.stage:
         case Stage.COMPLETING | Stage.RESUMING:
             return _fail(replace(move, failure=failure))
+        case Stage.BEGINNING:
+            abort = AbortOrphans(move.file.path, move.since_ms)
+            return replace(move, failure=failure, stage=Stage.ABORTING), (abort,)
         case Stage.ABORTING:
             # The note stays: a later attempt, or `AbortUploads`, aborts it.
             return _done(move, _failed(move))

@@ -7,10 +7,11 @@ it with all the bytes it holds: so a part that was taken over wrongly cannot bec
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from blockferry.errors import BlockferryError
-from mover.calls import AlreadyThere, Begun, Completed, PartMoved, Resumed, SentPart, UploadLost
+from mover.calls import AlreadyThere, BeginUpload, Begun, Completed, PartMoved, Resumed, SentPart, UploadLost
 from mover.measures import EffortMeter
 from mover.parts import PartRange, cut, part_sizes
 from mover.worker import Gear, Range, attributes_of, find_moved, send_range
@@ -18,23 +19,53 @@ from service.concurrency import AdaptiveThreads
 from stores.base import Part, Stat, Upload
 from stores.checksum import Checksum, concatenation
 
+LOG = logging.getLogger("blockferry.mover")
+CLOCKS_DIFFER_MS = 15 * 60 * 1000
+"""By how much our clock and the store's may differ: it refuses requests that are signed with more (S3 API,
+RequestTimeTooSkewed)."""
+
 
 def begin_upload(
-    gear: Gear, file: Stat, part_size_bytes: int, resume: bool, meter: EffortMeter
+    gear: Gear, call: BeginUpload, part_size_bytes: int, resume: bool, meter: EffortMeter
 ) -> Begun | AlreadyThere:
-    """Begins an upload, or finds (`resume`) that the object is there already.
+    """Begins an upload, or finds (`resume`) that the object is there already. Each try after the first one gives up
+    what an earlier one may have begun before its answer was lost."""
+    file, is_tried = call.file, False
 
-    An upload whose begin was answered into the void stays unknown to everybody: a bucket needs a lifecycle rule for
-    incomplete uploads all the same.
-    """
+    def clear() -> None:
+        abort_orphans(gear, file.path, call.since_ms)
+
+    def begin() -> Upload:
+        nonlocal is_tried
+        if is_tried:
+            clear()
+        is_tried = True
+        return gear.sink.begin(file.path, algorithm, attributes)
+
+    if call.again:
+        gear.again(clear, meter)
     there = find_moved(gear, file, meter) if resume else None
     if there is not None:
         return AlreadyThere(there)
     attributes = attributes_of(gear, file, meter)
     ranges = ranges_of(gear, file, part_size_bytes, meter)
     algorithm = gear.again(lambda: gear.source.claimed_algorithm(file), meter)
-    upload = gear.again(lambda: gear.sink.begin(file.path, algorithm, attributes), meter)
-    return Begun(upload, ranges)
+    return Begun(gear.again(begin, meter), ranges)
+
+
+def abort_orphans(gear: Gear, path: str, since_ms: int) -> None:
+    """Gives up the uploads of a path that were begun since then: by tries of ours whose answers were lost. A store that
+    does not list uploads, or denies it, leaves them to the bucket's lifecycle rule, and the log says so."""
+    try:
+        count = gear.sink.abort_since(path, since_ms - CLOCKS_DIFFER_MS)
+    except BlockferryError as error:
+        if error.reason not in ("ACCESS_DENIED", "NOT_SUPPORTED"):
+            raise
+        text = "an upload may be left: allow s3:ListBucketMultipartUploads, or give the bucket a lifecycle rule for it"
+        LOG.warning('action="uploads_not_listed" path=%r detail="%s" error="%s"', path, text, error)
+        return
+    if count:
+        LOG.warning('action="orphans_aborted" path=%r count=%d', path, count)
 
 
 def ranges_of(gear: Gear, file: Stat, part_size_bytes: int, meter: EffortMeter) -> tuple[PartRange, ...]:

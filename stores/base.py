@@ -321,6 +321,11 @@ class Multipart(Protocol):
         """Gives the upload up. No error when it is gone already."""
         ...
 
+    def abort_since(self, path: str, since_ms: int) -> int:
+        """Gives every upload of exactly this path up that was begun at that time of the sink's clock (milliseconds
+        since 1970 UTC) or later, whoever began it. Returns how many that were."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimProbe:

@@ -249,6 +249,10 @@ class FaultySink:
         """See `stores.base.Multipart.abort`."""
         _struck(self._script.faults("abort", upload.path), lambda: self._store.abort(upload), upload.path)
 
+    def abort_since(self, path: str, since_ms: int) -> int:
+        """See `stores.base.Multipart.abort_since`."""
+        return _struck(self._script.faults("abort_since", path), lambda: self._store.abort_since(path, since_ms), path)
+
     def checks(self, write: bool) -> tuple[Check, ...]:
         """See `stores.base.Prober.checks`. Never struck."""
         return self._store.checks(write)

@@ -189,7 +189,7 @@ class MemoryStore:
         with self._shelf.lock:
             self._shelf.upload_count += 1
             upload_id = f"upload-{self._shelf.upload_count}"
-            self._shelf.uploads[upload_id] = MemoryUpload(path, algorithm, attributes)
+            self._shelf.uploads[upload_id] = MemoryUpload(path, algorithm, attributes, self._now_ms())
         return Upload(path, path, upload_id, algorithm)
 
     def set_attributes(self, path: str, attributes: Attributes, algorithm: Algorithm) -> Stored:
@@ -250,6 +250,15 @@ class MemoryStore:
         """See `stores.base.Multipart.abort`."""
         with self._shelf.lock:
             self._shelf.uploads.pop(upload.upload_id, None)
+
+    def abort_since(self, path: str, since_ms: int) -> int:
+        """See `stores.base.Multipart.abort_since`."""
+        with self._shelf.lock:
+            found = self._shelf.uploads.items()
+            strays = [upload_id for upload_id, one in found if one.path == path and one.begun_ms >= since_ms]
+            for upload_id in strays:
+                del self._shelf.uploads[upload_id]
+        return len(strays)
 
     # -- Prober --------------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,7 @@ class MemoryUpload:
     path: str
     algorithm: Algorithm
     attributes: Attributes
+    begun_ms: int
     parts: dict[int, MemoryPart] = field(default_factory=dict)
 
 

@@ -109,6 +109,10 @@ class S3Store:
         """See `stores.base.Multipart.abort`."""
         self._uploads.abort(upload)
 
+    def abort_since(self, path: str, since_ms: int) -> int:
+        """See `stores.base.Multipart.abort_since`."""
+        return self._uploads.abort_since(path, since_ms)
+
     def set_attributes(self, path: str, attributes: Attributes, algorithm: Algorithm) -> Stored:
         """See `stores.base.Sink.set_attributes`. Raises NOT_FOUND when there is no such object."""
         if kind_of(path) is Kind.FOLDER:

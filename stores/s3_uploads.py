@@ -6,6 +6,8 @@ FULL_OBJECT, each part is claimed, the completion lists each part's checksum and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from xml.etree import ElementTree
 
 from blockferry.errors import BlockferryError
@@ -13,6 +15,7 @@ from stores.base import Attributes, Part, Stored, Upload
 from stores.checksum import Algorithm, Checksum
 from stores.s3_door import Door
 from stores.s3_headers import claim_headers, metadata_headers, stored_of, whole_checksum
+from stores.s3_pages import milliseconds_of
 from stores.s3_wire import Ask, HttpAnswer, texts_of, xml_of
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -53,7 +56,7 @@ class Uploads:
             query = {"uploadId": upload.upload_id, "part-number-marker": str(marker)}
             answer = self._door.wire.send(Ask("GET", upload.key, query))
             page = self._result(answer, upload.path)
-            found = (texts_of(element) for element in xml_of(answer.body) if element.tag.endswith("}Part"))
+            found = _texts_of_all(answer, "Part")
             parts += (_part(one, int(one["PartNumber"]), int(one["Size"]), upload.algorithm) for one in found)
             if page.get("IsTruncated") != "true":
                 return tuple(parts)
@@ -85,6 +88,41 @@ class Uploads:
         except BlockferryError as error:
             if error.reason not in ("NO_SUCH_UPLOAD", "NOT_FOUND"):
                 raise
+
+    def abort_since(self, path: str, since_ms: int) -> int:
+        """See `stores.base.Multipart.abort_since`. Needs the right s3:ListBucketMultipartUploads."""
+        strays = [upload for upload, begun_ms in self._open(path) if begun_ms >= since_ms]
+        for upload in strays:
+            self.abort(upload)
+        return len(strays)
+
+    def _open(self, path: str) -> Iterator[tuple[Upload, int]]:
+        """Yields the uploads of a path that are open, with the milliseconds when they were begun, by the store's clock.
+
+        The prefix is the whole key: MinIO lists uploads of exactly that key only, others also those of longer ones,
+        and SeaweedFS in another order than that of the keys.
+        """
+        key = self._door.key(path)
+        markers: dict[str, str] = {}
+        while True:
+            answer = self._door.wire.send(Ask("GET", "", {"uploads": "", "prefix": key} | markers))
+            page = self._result(answer, path)
+            for one in _texts_of_all(answer, "Upload"):
+                if one.get("Key") == key:
+                    begun = datetime.fromisoformat(one["Initiated"])
+                    yield Upload(path, key, one["UploadId"], Algorithm.CRC32C), milliseconds_of(begun)  # any algorithm
+            if page.get("IsTruncated") != "true":
+                return
+            before, markers = (
+                markers,
+                {
+                    "key-marker": page.get("NextKeyMarker", ""),
+                    "upload-id-marker": page.get("NextUploadIdMarker", ""),
+                },
+            )
+            if markers == before or not any(markers.values()):
+                text = "The store's list of uploads is truncated but does not say where it goes on."
+                raise self._door.at(path).error("LIST_FAILED", text, retryable=True)
 
     def _looked_at(self, upload: Upload, claim: Checksum, size_bytes: int) -> Stored:
         """Returns the object after a completion whose answer did not repeat the claim: is it there?
@@ -120,6 +158,11 @@ class Uploads:
         except ElementTree.ParseError as error:
             text = f"The store's answer is no XML ({error}): check the endpoint's address."
             raise self._door.at(path).error("STORE_UNAVAILABLE", text, retryable=True) from error
+
+
+def _texts_of_all(answer: HttpAnswer, name: str) -> list[dict[str, str]]:
+    """Returns the texts of every element of that name, one below the root."""
+    return [texts_of(element) for element in xml_of(answer.body) if element.tag.rpartition("}")[2] == name]
 
 
 def _completion(parts: tuple[Part, ...]) -> bytes:

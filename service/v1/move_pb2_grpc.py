@@ -62,7 +62,8 @@ class MoveServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AbortUploads(self, request, context):
-        """Aborts every upload that the ledger notes for a shard, so that none is left behind. To be called for each shard
+        """Aborts every upload that the ledger notes for a shard, also one of which nobody knows whether it was begun, so that
+        none is left behind. To be called for each shard
         that was given out and is not moved, while an execution that was cancelled or has failed is drained. Moves of the
         shard that still run in this mover are stopped first. May be repeated: an upload that is gone is no error.
         """

@@ -1,6 +1,8 @@
 """Uploads in parts: the object appears whole, with the checksum of the whole, or not at all."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -177,6 +179,35 @@ def test_an_aborted_upload_is_gone(tried: StoreUnderTest) -> None:
         assert (raised.value.reason, raised.value.retryable) == ("NO_SUCH_UPLOAD", False)
     assert tried.store.stat("folder/file") is None
     assert tried.paths() == []
+
+
+def test_uploads_of_a_path_that_were_begun_since_then_are_aborted(tried: StoreUnderTest) -> None:
+    store, minute_ms = tried.store, 60_000
+    names = ["folder/file", "folder/file 2+&é", "folder/file/below", "folder/fil"]
+    first, *others = (store.begin(name, Algorithm.CRC32C, ATTRIBUTES) for name in names)
+    second = store.begin("folder/file", Algorithm.CRC32C, OTHERS)
+    now_ms = time.time_ns() // 1_000_000
+    assert store.abort_since("folder/file", now_ms + minute_ms) == 0
+    assert store.abort_since("folder/file", now_ms - minute_ms) == 2
+    assert store.abort_since("folder/file", now_ms - minute_ms) == 0
+    for gone in (first, second):
+        with pytest.raises(BlockferryError, match="NO_SUCH_UPLOAD"):
+            store.list_parts(gone)
+    for left in others:
+        assert store.list_parts(left) == ()
+        assert store.abort_since(left.path, now_ms - minute_ms) == 1
+
+
+def test_more_uploads_of_a_path_than_a_page_holds_are_aborted(tried: StoreUnderTest) -> None:
+    since_ms = time.time_ns() // 1_000_000 - 60_000
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: tried.store.begin("folder/file", Algorithm.CRC32C, OTHERS), range(1005)))
+    if Limit.UPLOADS_OF_ONE_KEY_NOT_PAGED in tried.limits:
+        with pytest.raises(BlockferryError, match="STORE_REFUSED"):
+            tried.store.abort_since("folder/file", since_ms)
+        return
+    assert tried.store.abort_since("folder/file", since_ms) == 1005
+    assert tried.store.abort_since("folder/file", since_ms) == 0
 
 
 def test_an_upload_that_is_gone_does_not_take_another_object_for_its_own(tried: StoreUnderTest) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from blockferry.v1.location_pb2 import Location as LocationProto
 from blockferry.v1.location_pb2 import S3Location as S3Proto
 from blockferry.v1.task_pb2 import Options
 from ledger.ledger import Ledger
-from ledger.records import Action, PlanEntry, Receipt, Why
+from ledger.records import Action, PlanEntry, Receipt, UploadIntent, Why
 from mover.__main__ import register
 from mover.actors import RayHand, start_hands, stop_ray
 from mover.api import MoveServicer
@@ -296,6 +297,29 @@ def test_uploads_of_a_cancelled_move_can_be_aborted(scene: Scene) -> None:
     assert (scene.open_uploads(), scene.ledger.upload_notes(SHARD)) == (0, ())
     again = scene.stub().AbortUploads(AbortUploadsRequest(job=scene.job, shard=SHARD), timeout=60)
     assert again.aborted_count == 0
+
+
+def begun_and_never_heard_of(scene: Scene) -> None:
+    """Leaves what a mover leaves that is killed while it begins an upload: the intent, and maybe the upload."""
+    scene.ledger.note_upload(SHARD, UploadIntent("large", time.time_ns() // 1_000_000))
+    scene.sink().begin("large", Algorithm.CRC32C, Attributes("a", "b", 0o600, 1, 1))
+
+
+def test_orphan_of_a_killed_mover_is_gone_after_the_next_attempt(scene: Scene) -> None:
+    specs = (FileSpec(f"{scene.root}/large", size=12 * MIB, seed=1),)
+    scene.part_size_bytes = 5 * MIB
+    scene.plan(specs)
+    begun_and_never_heard_of(scene)
+    assert not scene.move(attempt=2).failures
+    assert scene.objects() == expected(specs, scene.root)
+    assert (scene.open_uploads(), scene.ledger.upload_notes(SHARD)) == (0, ())
+
+
+def test_orphan_of_a_killed_mover_can_be_aborted(scene: Scene) -> None:
+    begun_and_never_heard_of(scene)
+    answer = scene.stub().AbortUploads(AbortUploadsRequest(job=scene.job, shard=SHARD), timeout=60)
+    assert answer.aborted_count == 1
+    assert (scene.open_uploads(), scene.ledger.upload_notes(SHARD)) == (0, ())
 
 
 @pytest.mark.parametrize("size", [700_000, 12 * MIB])

@@ -30,6 +30,7 @@ class Limit(StrEnum):
     NO_FILE_BESIDE_ITS_FOLDER = "NO_FILE_BESIDE_ITS_FOLDER"  # `a` and `a/b`
     NO_COPY_IN_PARTS = "NO_COPY_IN_PARTS"
     FOLDERS_HAVE_NO_CHECKSUM = "FOLDERS_HAVE_NO_CHECKSUM"
+    UPLOADS_OF_ONE_KEY_NOT_PAGED = "UPLOADS_OF_ONE_KEY_NOT_PAGED"  # it refuses its own marker
 
 
 KNOWN_LIMITS = {
@@ -42,7 +43,9 @@ KNOWN_LIMITS = {
             Limit.FOLDERS_HAVE_NO_CHECKSUM,
         }
     ),
-    "versitygw": frozenset({Limit.NO_FILE_BESIDE_ITS_FOLDER, Limit.NO_COPY_IN_PARTS}),
+    "versitygw": frozenset(
+        {Limit.NO_FILE_BESIDE_ITS_FOLDER, Limit.NO_COPY_IN_PARTS, Limit.UPLOADS_OF_ONE_KEY_NOT_PAGED}
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from blockferry.errors import BlockferryError
 from ledger import tables
 from ledger.ledger import Ledger
-from ledger.records import Action, EntryFailure, PlanEntry, Proof, Receipt, UploadNote, Verdict, Why
+from ledger.records import Action, EntryFailure, PlanEntry, Proof, Receipt, UploadIntent, UploadNote, Verdict, Why
 from stores.base import Attributes, Condition, Kind, Stat, Upload
 from stores.checksum import Algorithm, Checksum
 
@@ -248,6 +248,16 @@ def test_upload_notes_are_kept_until_dropped(tmp_path: Path) -> None:
     ledger.drop_upload("000001", "a")
     ledger.drop_upload("000001", "a")
     assert {got.upload.path for got in ledger.upload_notes("000001")} == set(names[1:])
+
+
+def test_intent_gives_way_to_the_note_of_its_upload(tmp_path: Path) -> None:
+    ledger = Ledger(str(tmp_path))
+    ledger.note_upload("000001", UploadIntent("a", 1_700_000_000_123))
+    assert ledger.upload_notes("000001") == (UploadIntent("a", 1_700_000_000_123),)
+    ledger.note_upload("000001", note("a"))
+    assert ledger.upload_notes("000001") == (note("a"),)
+    ledger.drop_upload("000001", "a")
+    assert ledger.upload_notes("000001") == ()
 
 
 def test_newer_note_of_a_path_takes_the_place_of_the_older(tmp_path: Path) -> None:

@@ -9,10 +9,21 @@ from dataclasses import dataclass, field
 import pytest
 
 from blockferry.errors import BlockferryError
-from mover.calls import Aborted, AbortUpload, Answer, AskFeatures, Call, CallFailed, Errand, Lane, StatSource
+from mover.calls import (
+    Aborted,
+    AbortUpload,
+    Answer,
+    AskFeatures,
+    BeginUpload,
+    Call,
+    CallFailed,
+    Errand,
+    Lane,
+    StatSource,
+)
 from mover.pool import SEATS, Pool
 from service.backoff import Backoff
-from stores.base import Upload
+from stores.base import Kind, Stat, Upload
 from stores.checksum import Algorithm
 from stores.location import MemoryLocation
 
@@ -82,6 +93,14 @@ def test_call_of_a_dead_hand_is_given_to_another_and_counted() -> None:
         assert [len(hand.runs) for hand in hands] == [1, 1]
 
     asyncio.run(story())
+
+
+def test_hand_that_begins_an_upload_after_another_one_died_over_it_is_told_so() -> None:
+    hands = (HeldHand(deaths=1), HeldHand(deaths=1))
+    call = BeginUpload(Stat("a", Kind.FILE, 1, 0), since_ms=5)
+    asyncio.run(Pool(hands, IMPATIENT).run(call, ERRAND, {}))
+    runs = [run for hand in hands for run in hand.runs if isinstance(run, BeginUpload)]
+    assert [run.again for run in runs] == [False, True, True]
 
 
 def test_call_that_ends_every_hand_is_given_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,17 +11,19 @@ from dataclasses import dataclass, replace
 import pytest
 
 from blockferry.errors import BlockferryError
-from mover.calls import Answer, BeginUpload, Begun, Call, CallFailed, Errand, MoveBatch, MovePart, PartMoved
+from mover.calls import Answer, BeginUpload, Begun, Call, CallFailed, Errand, MoveBatch, MovePart, PartMoved, repeated
 from mover.opened import OpenStores
 from mover.parts import SMALL_FILE_BYTES
 from mover.pool import Hand, Pool, ThreadHand
 from mover.process import MoverProcess
 from mover.shard import ShardMove
+from mover.uploads import CLOCKS_DIFFER_MS
 from service.backoff import Backoff
 from stores.base import Stat
+from stores.checksum import Algorithm
 from stores.faulty import Fault, FaultySink, FaultySource, Harm
 from stores.location import MemoryLocation
-from tests.support.yard import BLOCK, PART, Yard, content
+from tests.support.yard import ATTRIBUTES, BLOCK, PART, Yard, content
 
 ERRAND = Errand("run", MemoryLocation("source"), MemoryLocation("sink"), PART)
 
@@ -34,7 +37,7 @@ def planned(yard: Yard, path: str) -> Stat:
 
 def begun(process: MoverProcess, file: Stat) -> Begun:
     """Begins an upload."""
-    answer = process.run(BeginUpload(file), ERRAND, {})
+    answer = process.run(BeginUpload(file, since_ms=0), ERRAND, {})
     assert isinstance(answer, Begun)
     return answer
 
@@ -62,6 +65,48 @@ def test_stopped_run_begins_nothing_more(yard: Yard) -> None:
     with pytest.raises(BlockferryError, match="CANCELLED"):
         process.run(MoveBatch(yard.ledger.read_plan("000001")), ERRAND, {})
     assert yard.sink.stat("file") is None
+    process.close()
+
+
+def test_upload_whose_begin_was_answered_into_the_void_does_not_stay(yard: Yard) -> None:
+    yard.add("large", 3 * PART)
+    yard.faults(Fault("begin", Harm.LOSE), Fault("begin", Harm.LOSE, call=2))
+    process, file = yard.process(), planned(yard, "large")
+    heard = begun(process, file).upload
+    assert list(yard.sink._shelf.uploads) == [heard.upload_id]
+    process.close()
+
+
+def test_upload_begun_by_a_process_that_died_over_it_does_not_stay(yard: Yard) -> None:
+    yard.add("large", 3 * PART)
+    process, file = yard.process(), planned(yard, "large")
+    orphan, began_ms = begun(process, file).upload, time.time_ns() // 1_000_000
+    answer = process.run(repeated(BeginUpload(file, began_ms)), ERRAND, {})
+    assert isinstance(answer, Begun)
+    assert list(yard.sink._shelf.uploads) == [answer.upload.upload_id] != [orphan.upload_id]
+    process.close()
+
+
+def test_upload_of_others_from_before_stays(yard: Yard) -> None:
+    yard.add("large", 3 * PART)
+    theirs = yard.sink.begin("large", Algorithm.CRC32C, ATTRIBUTES)
+    process, file = yard.process(), planned(yard, "large")
+    later_ms = time.time_ns() // 1_000_000 + CLOCKS_DIFFER_MS + 60_000
+    answer = process.run(BeginUpload(file, later_ms, again=True), ERRAND, {})
+    assert isinstance(answer, Begun)
+    assert set(yard.sink._shelf.uploads) == {theirs.upload_id, answer.upload.upload_id}
+    process.close()
+
+
+@pytest.mark.parametrize("reason", ["ACCESS_DENIED", "NOT_SUPPORTED"])
+def test_store_that_does_not_list_uploads_is_no_reason_to_fail(
+    yard: Yard, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    yard.add("large", 3 * PART)
+    yard.faults(Fault("abort_since", call=0, error=BlockferryError(reason, "It is.")))
+    process, file = yard.process(), planned(yard, "large")
+    assert isinstance(process.run(BeginUpload(file, 0, again=True), ERRAND, {}), Begun)
+    assert "s3:ListBucketMultipartUploads" in caplog.text
     process.close()
 
 

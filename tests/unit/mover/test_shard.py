@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from blockferry.errors import BlockferryError
-from ledger.records import Action, PlanEntry, UploadNote, Why
+from ledger.records import Action, PlanEntry, UploadIntent, UploadNote, Why
 from mover.counts import MoveCounts
 from mover.shard import MOST_ILL, ShardMove
 from stores.base import Attributes
@@ -171,10 +172,14 @@ def test_what_concerns_all_fails_the_call_and_writes_no_receipts(yard: Yard, rea
     assert caught.value.reason == reason
     with pytest.raises(BlockferryError, match="LEDGER_MISSING"):
         yard.ledger.read_receipts(f"{SHARD}.1")
-    assert {note.upload.upload_id for note in yard.ledger.upload_notes(SHARD)} == set(yard.sink._shelf.uploads)
+    notes = yard.ledger.upload_notes(SHARD)
+    assert {note.path for note in notes} >= {upload.path for upload in yard.sink._shelf.uploads.values()}
+    yard.faults()
+    assert yard.abort() == len(notes)
+    assert (open_uploads(yard), yard.ledger.upload_notes(SHARD)) == (0, ())
 
 
-def test_upload_that_is_begun_when_nobody_waits_any_more_is_noted(yard: Yard) -> None:
+def test_upload_that_is_begun_when_nobody_waits_any_more_can_be_aborted(yard: Yard) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def stall(_: float) -> None:
@@ -197,7 +202,8 @@ def test_upload_that_is_begun_when_nobody_waits_any_more_is_noted(yard: Yard) ->
     asyncio.run(cancelled())
     assert open_uploads(yard) == 1
     (note,) = yard.ledger.upload_notes(SHARD)
-    assert (note.upload.path, note.part_bytes) == ("file", PART)
+    assert isinstance(note, UploadIntent)
+    assert note.path == "file"
     assert yard.abort() == 1
     assert (open_uploads(yard), yard.ledger.upload_notes(SHARD)) == (0, ())
 
@@ -302,6 +308,7 @@ def test_forgotten_upload_is_begun_again(yard: Yard) -> None:
     yard.add("large", 5 * PART)
     broken_attempt(yard, parts=3)
     (note,) = yard.ledger.upload_notes(SHARD)
+    assert isinstance(note, UploadNote)
     yard.sink.abort(note.upload)
     assert yard.move(attempt=2).counts.written_bytes == 5 * PART
     assert yard.ledger.upload_notes(SHARD) == ()
@@ -329,6 +336,28 @@ def test_object_with_other_content_or_attributes_is_sent_again(yard: Yard, size:
     found = yard.sink.stat("two")
     assert found is not None
     assert found.attributes == ATTRIBUTES
+
+
+@pytest.mark.parametrize("claims_trusted", [True, False])
+@pytest.mark.parametrize("next_size", [5 * PART, 10])
+def test_upload_that_an_attempt_began_before_it_was_killed_does_not_stay(
+    yard: Yard, claims_trusted: bool, next_size: int
+) -> None:
+    yard.claims_trusted = claims_trusted
+    yard.add("file", next_size)
+    yard.plan()
+    yard.ledger.note_upload(SHARD, UploadIntent("file", time.time_ns() // 1_000_000))
+    yard.sink.begin("file", Algorithm.CRC32C, ATTRIBUTES)
+    yard.move(attempt=2)
+    assert yard.read("file") == content(next_size, 4)
+    assert (open_uploads(yard), yard.ledger.upload_notes(SHARD)) == (0, ())
+
+
+def test_begin_that_fails_leaves_neither_upload_nor_note(yard: Yard) -> None:
+    yard.add("bad", 5 * PART)
+    yard.faults(Fault("begin", Harm.LOSE, error=refused("ACCESS_DENIED")))
+    assert [(group.reason, group.sample_paths) for group in yard.move().failures] == [("ACCESS_DENIED", ("bad",))]
+    assert (open_uploads(yard), yard.ledger.upload_notes(SHARD)) == (0, ())
 
 
 def test_note_of_a_file_that_goes_in_one_request_now_is_aborted(yard: Yard) -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.records import Action, EntryFailure, PlanEntry, Receipt, UploadNote, Why
+from ledger.records import Action, EntryFailure, PlanEntry, Receipt, UploadIntent, UploadNote, Why
 from mover.calls import (
     Aborted,
+    AbortOrphans,
     AbortUpload,
     AlreadyThere,
     Answer,
@@ -36,13 +37,15 @@ from mover.transfer import Command, DropNote, FileMove, NoteUpload, PartPolicy, 
 from stores.base import Attributes, Condition, Kind, Part, Stat, Stored, Upload
 from stores.checksum import Algorithm, Checksum
 
-POLICY = PartPolicy(part_bytes=10, window=2, single_bytes=10)
+POLICY = PartPolicy(part_bytes=10, window=2, single_bytes=10, since_ms=7)
 FILE = Stat("a/b", Kind.FILE, 35, 0, Attributes("u", "g", 0o644, 0, 0), version="v1", layout=b"blocks")
 ENTRY = PlanEntry("a/b", Action.COPY, Why.NEW, FILE)
 UPLOAD = Upload("a/b", "prefix/a/b", "upload-1", Algorithm.CRC32C)
 RANGES = tuple(PartRange(number, (number - 1) * 10, min(10, 35 - (number - 1) * 10)) for number in range(1, 5))
 NOTE = UploadNote(UPLOAD, "v1", 10)
+INTENT = UploadIntent("a/b", 7)
 WHOLE = Checksum(Algorithm.CRC32C, 99)
+BEGIN = (NoteUpload(INTENT), BeginUpload(FILE, 7))
 
 
 def sent(wanted: PartRange, proven: bool = True) -> SentPart:
@@ -80,10 +83,16 @@ def all_sent() -> FileMove:
     return run(sending(), *(PartMoved(sent(wanted)) for wanted in RANGES))[0]
 
 
-def test_new_file_begins_an_upload() -> None:
+def test_new_file_begins_an_upload_and_notes_before_that_it_will() -> None:
     move, commands = start(ENTRY, FILE, POLICY)
     assert move.stage is Stage.BEGINNING
-    assert commands == (BeginUpload(FILE),)
+    assert commands == BEGIN
+
+
+def test_upload_that_may_have_been_begun_by_an_earlier_attempt_is_begun_again() -> None:
+    move, commands = start(ENTRY, FILE, POLICY, replace(INTENT, since_ms=3))
+    assert (move.stage, commands) == (Stage.BEGINNING, (BeginUpload(FILE, 3, again=True),))
+    assert step(move, Begun(UPLOAD, RANGES))[1] == (NoteUpload(NOTE), part(1), part(2))
 
 
 def test_upload_is_noted_before_its_first_parts() -> None:
@@ -136,7 +145,7 @@ def test_file_that_is_there_already_needs_nothing_more() -> None:
     move, _ = start(ENTRY, FILE, POLICY)
     receipt = Receipt("a/b", Action.COPY)
     move, commands = step(move, AlreadyThere(receipt))
-    assert (move.stage, move.receipt, commands) == (Stage.DONE, receipt, ())
+    assert (move.stage, move.receipt, commands) == (Stage.DONE, receipt, (DropNote("a/b"),))
 
 
 def test_noted_upload_is_resumed_and_only_missing_parts_are_sent() -> None:
@@ -158,7 +167,7 @@ def test_upload_with_all_parts_is_completed_at_once() -> None:
 
 def test_lost_upload_is_begun_again() -> None:
     move, _ = start(ENTRY, FILE, POLICY, NOTE)
-    assert step(move, UploadLost())[1] == (DropNote("a/b"), BeginUpload(FILE))
+    assert step(move, UploadLost())[1] == (DropNote("a/b"), *BEGIN)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +181,7 @@ def test_lost_upload_is_begun_again() -> None:
 def test_upload_that_is_worth_nothing_is_aborted_first(note: UploadNote, resumable: bool) -> None:
     move, commands = start(ENTRY, FILE, POLICY, note, resumable)
     assert (move.stage, commands) == (Stage.CLEARING, (AbortUpload(UPLOAD),))
-    assert step(move, Aborted())[1] == (DropNote("a/b"), BeginUpload(FILE))
+    assert step(move, Aborted())[1] == (DropNote("a/b"), *BEGIN)
 
 
 def test_failed_part_aborts_when_the_running_ones_have_ended() -> None:
@@ -197,7 +206,7 @@ def test_refused_completion_sends_the_file_once_more() -> None:
     move, commands = step(all_sent(), failed("CHECKSUM_REJECTED"))
     assert commands == (AbortUpload(UPLOAD),)
     move, commands = step(move, Aborted())
-    assert commands == (DropNote("a/b"), BeginUpload(FILE))
+    assert commands == (DropNote("a/b"), *BEGIN)
     again = (Begun(UPLOAD, RANGES), *(PartMoved(sent(wanted)) for wanted in RANGES), failed("CHECKSUM_REJECTED"))
     move, commands = run(move, *again, Aborted())
     assert move.receipt is not None and move.receipt.failure is not None
@@ -209,7 +218,7 @@ def test_refused_completion_sends_the_file_once_more() -> None:
 def test_refused_completion_of_a_resumed_upload_sends_all(reason: str) -> None:
     move, _ = start(ENTRY, FILE, POLICY, NOTE)
     move, commands = run(move, Resumed(tuple(sent(wanted) for wanted in RANGES), ()), failed(reason), Aborted())
-    assert commands == (DropNote("a/b"), BeginUpload(FILE))
+    assert commands == (DropNote("a/b"), *BEGIN)
     assert (move.sent, move.resumed, move.redone) == ((), False, False)
 
 
@@ -218,7 +227,7 @@ def test_changed_file_is_looked_at_and_sent_as_it_is_now() -> None:
     assert commands == (DropNote("a/b"), StatSource("a/b"))
     now = replace(FILE, version="v2", size_bytes=45)
     move, commands = step(move, Restated(now))
-    assert commands == (BeginUpload(now),)
+    assert commands == (NoteUpload(INTENT), BeginUpload(now, 7))
     assert run(move, Begun(UPLOAD, RANGES))[1][0] == NoteUpload(UploadNote(UPLOAD, "v2", 10))
 
 
@@ -247,11 +256,23 @@ def test_file_that_is_small_now_goes_as_a_whole() -> None:
 def test_open_file_is_moved_up_to_the_planned_length(condition: Condition) -> None:
     now = replace(FILE, version="v2", size_bytes=500, condition=condition)
     changed = (failed("SOURCE_CHANGED"), failed("SOURCE_CHANGED"), Aborted())
-    assert run(sending(), *changed, Restated(now))[1] == (BeginUpload(replace(now, size_bytes=35)),)
+    assert run(sending(), *changed, Restated(now))[1] == (
+        NoteUpload(INTENT),
+        BeginUpload(replace(now, size_bytes=35), 7),
+    )
 
 
 def test_upload_that_cannot_begin_fails_the_file_only() -> None:
     move, commands = step(start(ENTRY, FILE, POLICY)[0], failed("ACCESS_DENIED"))
+    assert (move.stage, commands) == (Stage.ABORTING, (AbortOrphans("a/b", 7),))
+    move, commands = step(move, Aborted())
+    assert (move.stage, commands) == (Stage.DONE, (DropNote("a/b"),))
+    assert move.receipt is not None
+    assert move.receipt.failure == EntryFailure("ACCESS_DENIED", "It was ACCESS_DENIED.")
+
+
+def test_upload_of_which_nobody_knows_whether_it_was_begun_keeps_its_note() -> None:
+    move, commands = run(start(ENTRY, FILE, POLICY)[0], failed("STORE_UNAVAILABLE"), failed("STORE_UNAVAILABLE"))
     assert (move.stage, commands) == (Stage.DONE, ())
 
 
@@ -274,11 +295,13 @@ ENDINGS = ["good", "CHECKSUM_REJECTED", "NO_SUCH_UPLOAD", "SOURCE_CHANGED", "ACC
 @given(st.data())
 def test_every_story_ends_with_a_receipt_and_no_open_upload(data: st.DataObject) -> None:
     """Answers every command with anything that may happen, and looks at what always holds."""
-    move, commands = start(ENTRY, FILE, POLICY, data.draw(st.sampled_from([None, NOTE])))
-    open_calls, noted, uploads = list(commands), move.upload is not None, 1
+    note = data.draw(st.sampled_from([None, NOTE, INTENT]))
+    move, commands = start(ENTRY, FILE, POLICY, note)
+    open_calls, noted, uploads = list(commands), note, 1
     for _ in range(400):
         while open_calls and isinstance(open_calls[0], NoteUpload | DropNote):
-            noted = isinstance(open_calls.pop(0), NoteUpload)
+            word = open_calls.pop(0)
+            noted = word.note if isinstance(word, NoteUpload) else None
         if not open_calls:
             break
         running = [call for call in open_calls if not isinstance(call, NoteUpload | DropNote)]
@@ -286,12 +309,13 @@ def test_every_story_ends_with_a_receipt_and_no_open_upload(data: st.DataObject)
         open_calls.remove(call)
         answer = answer_to(call, data)
         uploads += isinstance(answer, Begun)
-        assert not isinstance(call, MovePart) or noted
+        assert not isinstance(call, BeginUpload) or isinstance(noted, UploadIntent)
+        assert not isinstance(call, MovePart) or isinstance(noted, UploadNote)
         move, commands = step(move, answer)
         open_calls = [*open_calls, *commands]
         assert sum(isinstance(call, MovePart) for call in open_calls) <= POLICY.window
     assert move.stage is Stage.DONE and move.receipt is not None
-    assert not noted or (move.receipt.failure is not None and move.upload is not None)
+    assert noted is None or move.receipt.failure is not None
     assert uploads <= 5
 
 
@@ -299,7 +323,7 @@ def answer_to(call: Command, data: st.DataObject) -> Answer:
     """Draws an answer to a call."""
     ending = data.draw(st.sampled_from(ENDINGS))
     match call:
-        case AbortUpload():
+        case AbortUpload() | AbortOrphans():
             return Aborted() if ending != "ACCESS_DENIED" else failed(ending)
         case StatSource():
             return Restated(data.draw(st.sampled_from([None, FILE, replace(FILE, size_bytes=3)])))
