@@ -103,14 +103,8 @@ def measure(delay_ms: float, files: int, rounds: int) -> dict[str, dict[str, flo
             for _ in range(rounds):
                 for contender, found in passes.items():
                     asked = (contender, cluster.namenode, server.endpoint)
-                    found += run_child(*asked, environment=server_keys(server))
+                    found += run_child(*asked, environment={**os.environ, **server.environment})
     return {name: medians(found) for name, found in passes.items()}
-
-
-def server_keys(server: NullSink) -> dict[str, str]:
-    """Returns our environment with the keys of the server."""
-    keys = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
-    return {**os.environ, **keys}
 
 
 def run_child(contender: str, namenode: str, endpoint: str, environment: dict[str, str]) -> list[Pass]:

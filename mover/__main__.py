@@ -11,7 +11,6 @@ import grpc
 
 from mover.api import MoveServicer
 from mover.hands import start_hands
-from mover.opened import OpenStores
 from mover.pool import Hand, Pool, ThreadHand
 from mover.process import MoverProcess
 from mover.rising import PatientHand, Rise
@@ -19,7 +18,6 @@ from service import telemetry
 from service.backoff import Backoff
 from service.server import serve
 from service.v1 import move_pb2, move_pb2_grpc
-from stores.opening import open_sink, open_source
 
 _LOST = Backoff(base_s=0.5, ceiling_s=10.0)
 
@@ -34,7 +32,7 @@ def main() -> None:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how long to move in this process before the actors are started; 0: not at all (default)",
+        help="how long to move in this process before actors or hands are taken; 0: not at all (default)",
     )
     parser.add_argument(
         "--hands",
@@ -62,7 +60,7 @@ def _serve_by_actors(listen: str, actor_count: int) -> None:
 
 
 async def _serve_patiently(listen: str, actor_count: int, patience_s: float, hands: tuple[str, ...]) -> None:
-    here = ThreadHand(MoverProcess(OpenStores(open_source, open_sink), Backoff()))
+    here = ThreadHand(MoverProcess.over_any_store())
     patient = PatientHand(here, patience_s)
     pool = Pool((patient,), _LOST, actor_count)
     rise = Rise(pool, lambda: start_hands(hands) if hands else _actors(actor_count))

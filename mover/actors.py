@@ -17,12 +17,9 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from blockferry.errors import BlockferryError
 from mover.calls import Answer, Call, Errand, Lane
-from mover.opened import OpenStores
 from mover.pool import THREADS
 from mover.process import MoverProcess
 from service import bell, telemetry
-from service.backoff import Backoff
-from stores.opening import open_sink, open_source
 from stores.parcel import packed, unpacked
 
 OBJECT_STORE_BYTES = 78_643_200  # Ray's least
@@ -36,7 +33,7 @@ class MoverActor:
     def __init__(self, settings: Mapping[str, str]) -> None:
         os.environ.update(settings)
         telemetry.setup("mover-actor", leaf=True)
-        self._process = MoverProcess(OpenStores(open_source, open_sink), Backoff())
+        self._process = MoverProcess.over_any_store()
 
     @ray.method(concurrency_group=Lane.PARTS.value)
     def run_part(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
@@ -51,7 +48,7 @@ class MoverActor:
     @ray.method(concurrency_group=Lane.CONTROL.value)
     def run_control(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
         """Runs a call of the lane CONTROL."""
-        return self._answer(order, carrier)
+        return self._run(order, carrier)
 
     # In the default group, which has one thread of its own: a stop waits for no call.
     def stop(self, run: str) -> None:
@@ -63,12 +60,6 @@ class MoverActor:
         return os.getpid()
 
     def _run(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
-        try:
-            return self._answer(order, carrier)
-        finally:
-            telemetry.flush()  # a process that is killed takes with it what it has not sent
-
-    def _answer(self, order: bytes, carrier: Mapping[str, str]) -> bytes:
         call, errand = cast(tuple[Call, Errand], unpacked(order))
         return packed(self._process.run(call, errand, carrier))
 
@@ -117,7 +108,7 @@ def start_hands(count: int) -> tuple[RayHand, ...]:
     """Starts so many actors, in the cluster that `RAY_ADDRESS` names or else in one of this process alone, and returns
     when all are ready. Ends with `stop_ray`."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    bell.ring(bell.RAY, (os.environ.get("RAY_ADDRESS", ""),))
+    bell.ring_for_ray()
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address=address, namespace="blockferry", log_to_driver=False, configure_logging=False)
     else:

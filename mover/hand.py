@@ -12,14 +12,11 @@ from typing import cast
 import grpc
 
 from mover.calls import Call, Errand
-from mover.opened import OpenStores
 from mover.pool import ThreadHand
 from mover.process import MoverProcess
 from service import telemetry
-from service.backoff import Backoff
 from service.server import serve
 from service.v1 import hand_pb2, hand_pb2_grpc
-from stores.opening import open_sink, open_source
 from stores.parcel import packed, unpacked
 
 
@@ -57,7 +54,7 @@ def main() -> None:
 
 
 async def _serve(listen: str) -> None:
-    hand = ThreadHand(MoverProcess(OpenStores(open_source, open_sink), Backoff()))
+    hand = ThreadHand(MoverProcess.over_any_store())
 
     def register(server: grpc.aio.Server) -> tuple[str, ...]:
         hand_pb2_grpc.add_HandServiceServicer_to_server(HandServicer(hand), server)

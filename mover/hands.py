@@ -31,6 +31,7 @@ class ProcessHand:
         """Connects with the first call."""
         self._address = address
         self._channel: grpc.aio.Channel | None = None
+        self._stub: hand_pb2_grpc.HandServiceStub | None = None
 
     async def run(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
         """Returns the answer of the process. Raises WORKER_LOST when it died over the call or could not be reached."""
@@ -54,9 +55,10 @@ class ProcessHand:
             await self._channel.close()
 
     def _connected(self) -> hand_pb2_grpc.HandServiceStub:
-        if self._channel is None:  # not before: it belongs to the loop that runs then
+        if self._stub is None:  # not before: a channel belongs to the loop that runs then
             self._channel = grpc.aio.insecure_channel(self._address, _OPTIONS)
-        return hand_pb2_grpc.HandServiceStub(self._channel)
+            self._stub = hand_pb2_grpc.HandServiceStub(self._channel)
+        return self._stub
 
 
 def _failure(error: grpc.aio.AioRpcError, call: Call) -> BlockferryError:

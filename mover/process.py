@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Mapping
 from functools import partial, reduce
+from typing import Self
 
 from opentelemetry import trace
 
@@ -32,6 +33,7 @@ from mover.calls import (
     Effort,
     Errand,
     FeaturesKnown,
+    Lane,
     MoveBatch,
     MovePart,
     Restated,
@@ -47,6 +49,7 @@ from mover.worker import Gear, concerns_all, failure_of, move_entry
 from service import telemetry
 from service.backoff import Backoff
 from service.concurrency import AdaptiveThreads
+from stores.opening import open_sink, open_source
 
 LOG = logging.getLogger("blockferry.mover")
 TRACER = trace.get_tracer("blockferry.mover")
@@ -75,6 +78,11 @@ class MoverProcess:
         self._small_buffers = BuffersBySize(small, SMALL_BYTES, BufferPool(MEDIUM_FILES))
         self._threads = AdaptiveThreads(SMALL_THREADS, "small")
 
+    @classmethod
+    def over_any_store(cls) -> Self:
+        """Returns a process that opens each location's store."""
+        return cls(OpenStores(open_source, open_sink), Backoff())
+
     def run(self, call: Call, errand: Errand, carrier: Mapping[str, str]) -> Answer:
         """Returns the answer to a call, made below the span that `carrier` names. Blocks.
 
@@ -87,6 +95,9 @@ class MoverProcess:
                 answer = self._answer(call, errand, meter)
             except Exception as error:
                 answer = CallFailed(_failure(error))
+            finally:
+                if call.lane is not Lane.CONTROL:
+                    telemetry.flush()  # a process that is killed takes with it what it has not sent
         return with_effort(answer, meter.effort)
 
     def stop(self, run: str) -> None:

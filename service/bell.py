@@ -20,6 +20,11 @@ WAIT_S = 60.0
 _LOOK_S = 0.02
 
 
+def ring_for_ray() -> None:
+    """Asks for the head at `RAY_ADDRESS`: see `ring`."""
+    ring(RAY, (os.environ.get("RAY_ADDRESS", ""),))
+
+
 def ring(variable: str, addresses: Sequence[str]) -> None:
     """Asks for what a variable stands for (`RAY`, `HANDS`) and returns when it accepts connections at all addresses.
     Blocks.

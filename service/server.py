@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -71,37 +71,34 @@ class Guard(grpc.aio.ServerInterceptor):
 
 def _guard_unary(method: Unary[Request, Response], name: str, headers: dict[str, str]) -> Unary[Request, Response]:
     async def guarded(request: Request, call: Call[Request, Response]) -> Response:
-        with _called(name, headers):
-            try:
-                return await method(request, call)
-            except BlockferryError as error:
-                await _abort(call, error)
-            except Exception as error:
-                LOG.exception('action="call_failed" method=%s', name)
-                await _abort(call, _internal(name, error))
-            raise AssertionError("abort raises")
+        span = _begun(name, headers)
+        try:
+            with _below(span):
+                try:
+                    return await method(request, call)
+                except Exception as error:
+                    await _refuse(call, name, error)
+        finally:
+            span.end()
+        raise AssertionError("a refused call raises")
 
     return guarded
 
 
 def _guard_stream(method: Stream[Request, Response], name: str, headers: dict[str, str]) -> Stream[Request, Response]:
     async def guarded(request: Request, call: Call[Request, Response]) -> AsyncIterator[Response]:
-        with telemetry.attached(headers):
-            span = trace.get_tracer("blockferry.service").start_span(name, kind=trace.SpanKind.SERVER)
+        span = _begun(name, headers)
         responses = method(request, call)
         try:
             while True:
                 # Step by step: a stream that is given up between two of them is closed in another context.
-                with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                with _below(span):
                     try:
                         response = await anext(responses)
                     except StopAsyncIteration:
                         return
-                    except BlockferryError as error:
-                        await _abort(call, error)
                     except Exception as error:
-                        LOG.exception('action="stream_failed" method=%s', name)
-                        await _abort(call, _internal(name, error))
+                        await _refuse(call, name, error)
                 yield response
         finally:
             if isinstance(responses, AsyncGenerator):
@@ -111,26 +108,26 @@ def _guard_stream(method: Stream[Request, Response], name: str, headers: dict[st
     return guarded
 
 
-@contextmanager
-def _called(method: str, headers: dict[str, str]) -> Iterator[None]:
-    # An aborted call raises AbortError through the span; its status was set before, and is not a fault of ours.
+def _begun(method: str, headers: dict[str, str]) -> trace.Span:
+    """Returns the span of a call, below the caller's."""
     with telemetry.attached(headers):
-        span = trace.get_tracer("blockferry.service").start_as_current_span(
-            method, kind=trace.SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-        )
-        with span:
-            yield
+        return trace.get_tracer("blockferry.service").start_span(method, kind=trace.SpanKind.SERVER)
 
 
-async def _abort(call: Call[Request, Response], error: BlockferryError) -> None:
+def _below(span: trace.Span) -> AbstractContextManager[trace.Span]:
+    # An aborted call raises AbortError through the span; its status was set before, and is not a fault of ours.
+    return trace.use_span(span, record_exception=False, set_status_on_exception=False)
+
+
+async def _refuse(call: Call[Request, Response], method: str, error: Exception) -> NoReturn:
+    """Ends a call with what its method raised."""
+    if not isinstance(error, BlockferryError):
+        LOG.error('action="call_failed" method=%s', method, exc_info=error)
+        text = f"{method} failed by a fault of ours ({type(error).__name__}: {error}): see the service's log."
+        error = BlockferryError("INTERNAL", text, method=method)
     trace.get_current_span().set_status(trace.Status(trace.StatusCode.ERROR, f"{error.reason}: {error.message}"))
     code, message, trailers = to_status(error)
     await call.abort(code, message, trailers)
-
-
-def _internal(method: str, error: Exception) -> BlockferryError:
-    text = f"{method} failed by a fault of ours ({type(error).__name__}: {error}): see the service's log."
-    return BlockferryError("INTERNAL", text, method=method)
 
 
 async def serve(

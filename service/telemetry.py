@@ -114,7 +114,8 @@ def span(tracer: trace.Tracer, name: str, facts: Mapping[str, str | int]) -> Abs
 
 
 def flush() -> None:
-    """Sends what waits to be exported. An actor calls it after each batch: it can be killed without warning."""
+    """Sends what waits to be exported. To be called after each larger piece of work: a worker can be killed without
+    warning."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.force_flush(timeout_millis=5_000)

@@ -146,7 +146,7 @@ def _worker_lost(batch: ProofBatch, attempts: int) -> BlockferryError:
 def _start(count: int) -> tuple[ActorHandle[ProverActor], ...]:
     ray.shutdown()  # what is left of a start that failed
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    bell.ring(bell.RAY, (os.environ.get("RAY_ADDRESS", ""),))
+    bell.ring_for_ray()
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address=address, namespace="blockferry", log_to_driver=False, configure_logging=False)
     else:
