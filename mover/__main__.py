@@ -13,7 +13,7 @@ from mover.api import MoveServicer
 from mover.hands import start_hands
 from mover.pool import Hand, Pool, ThreadHand
 from mover.process import MoverProcess
-from mover.rising import PatientHand, Rise
+from mover.rising import Patience, PatientHand, Rise
 from service import telemetry
 from service.backoff import Backoff
 from service.server import serve
@@ -35,6 +35,13 @@ def main() -> None:
         help="how long to move in this process before actors or hands are taken; 0: not at all (default)",
     )
     parser.add_argument(
+        "--spare",
+        type=float,
+        default=0.0,
+        metavar="PROCESSORS",
+        help="how many processors must have been idle meanwhile, else they are waited for again; 0: none (default)",
+    )
+    parser.add_argument(
         "--hands",
         metavar="ADDRESS,...",
         default="",
@@ -44,7 +51,8 @@ def main() -> None:
     telemetry.setup("mover", leaf=True)
     hands = tuple(arguments.hands.split(",")) if arguments.hands else ()
     if arguments.patience > 0:
-        asyncio.run(_serve_patiently(arguments.listen, arguments.actors, arguments.patience, hands))
+        patience = Patience(arguments.patience, arguments.spare)
+        asyncio.run(_serve_patiently(arguments.listen, arguments.actors, patience, hands))
     else:
         _serve_by_actors(arguments.listen, arguments.actors)
 
@@ -59,9 +67,9 @@ def _serve_by_actors(listen: str, actor_count: int) -> None:
         stop_ray()
 
 
-async def _serve_patiently(listen: str, actor_count: int, patience_s: float, hands: tuple[str, ...]) -> None:
+async def _serve_patiently(listen: str, actor_count: int, patience: Patience, hands: tuple[str, ...]) -> None:
     here = ThreadHand(MoverProcess.over_any_store())
-    patient = PatientHand(here, patience_s)
+    patient = PatientHand(here, patience)
     pool = Pool((patient,), _LOST, actor_count)
     rise = Rise(pool, lambda: start_hands(hands) if hands else _actors(actor_count))
     patient.on_enough = rise

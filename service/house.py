@@ -35,6 +35,7 @@ READY_S = 120.0  # how long a start may take on a busy machine
 LOOK_S = 0.2  # how often children are looked at
 STOP_S = 25.0  # a little more than a service's own drain
 HANDS_COST_S = 1.0  # what the mover's processes cost until they are warm: sessions, connections, buffers
+SPARE = 0.5  # idle processors that make more processes worth while
 HAND = "hand-"  # and a number: a process of the mover
 MOST_DEATHS = 10  # of one child within a minute: then something is wrong that a restart does not cure
 STORES = ("stores.hdfs.source", "stores.s3")  # what all workers import with their first call: a quarter of a second
@@ -56,6 +57,7 @@ class HouseOptions:
         patience_s: what it costs to start Ray and actors. 0: they are there from the start. Else the mover begins in
             its own process and goes on in processes of this machine, which are forked when there is enough to do; the
             verifier works in its own process until actors would have won their start back (`break_even_s`).
+        spare: how many processors are to be idle before the mover's processes are forked; 0: of no matter.
     """
 
     state: Path
@@ -64,6 +66,7 @@ class HouseOptions:
     actor_count: int = 0
     trace_file: str = ""
     patience_s: float = 0.0
+    spare: float = SPARE
 
 
 class House:
@@ -225,7 +228,8 @@ class House:
         hands = self._hand_plans(actors) if self._options.patience_s else ()
         addresses = ("--hands", ",".join(hand.address for hand in hands)) if hands else ()
         cost_s = self._options.patience_s
-        mover_patience = ("--patience", f"{break_even_s(min(cost_s, HANDS_COST_S), actors):g}")
+        alone_s = break_even_s(min(cost_s, HANDS_COST_S), actors)
+        mover_patience = ("--patience", f"{alone_s:g}", "--spare", f"{self._options.spare:g}")
         verifier_patience = ("--patience", f"{break_even_s(cost_s, provers):g}")
         return (
             ChildPlan("ray", "service.ray_head", ray, ray_address, speaks_health=False),

@@ -38,6 +38,12 @@ def wanted_s(thread: int) -> float | None:
     return (ran_ns + ready_ns) / 1e9 if ran_ns else None
 
 
+def idle_s() -> float:
+    """Returns for how many seconds processors of this machine had nothing to do, all of them added up, since it was
+    started (`/proc/uptime`, proc(5))."""
+    return float(Path("/proc/uptime").read_text().split()[1])
+
+
 def show_as(name: str, command_line: tuple[str, ...]) -> None:
     """Changes what `ps` shows of this process: its name, and its command line as far as there was room for the old."""
     _LIBC.prctl(_PR_SET_NAME, os.fsencode(name)[:15])

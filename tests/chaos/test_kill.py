@@ -127,7 +127,7 @@ def test_an_execution_whose_data_goes_through_forked_processes_survives_the_loss
     victim: str, cluster: HdfsCluster, seaweed: SeaweedServer, bucket_name: str, tmp_path: Path
 ) -> None:
     seaweed.make_bucket(bucket_name)
-    options = HouseOptions(tmp_path / "state", actor_count=2, patience_s=0.001)
+    options = HouseOptions(tmp_path / "state", actor_count=2, patience_s=0.001, spare=0.0)
     with House(options) as house, Client(house.address) as client:
         name = begin(client, cluster, seaweed, bucket_name)
 

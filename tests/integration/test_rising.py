@@ -54,7 +54,7 @@ def test_much_work_goes_over_to_forked_processes_and_actors_in_the_middle(
 ) -> None:
     hdfs.make(FileSpec(f"{folder_name}/{number:03}", number) for number in range(COUNT))
     # Four processes for the mover, and two actors for the verifier: a single one is never worth its start.
-    with House(HouseOptions(tmp_path / "state", actor_count=4, patience_s=0.001)) as house:
+    with House(HouseOptions(tmp_path / "state", actor_count=4, patience_s=0.001, spare=0.0)) as house:
         ended = copied(house, hdfs, seaweed, folder_name, bucket_name)
         assert (ended.state, ended.counters.verified_count) == (Execution.STATE_SUCCESS, COUNT), ended
         wait_for("processes", lambda: all(house.pid(f"hand-{number}") for number in range(1, 5)), deadline_s=60.0)

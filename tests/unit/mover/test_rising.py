@@ -10,7 +10,7 @@ import pytest
 from blockferry.errors import BlockferryError
 from mover.calls import Aborted, Answer, AskFeatures, Call, Errand, Lane
 from mover.pool import SEATS, Hand, Pool
-from mover.rising import PatientHand, Rise
+from mover.rising import Patience, PatientHand, Rise
 from service.backoff import Backoff
 from stores.location import MemoryLocation
 
@@ -54,7 +54,7 @@ async def until(found: Sequence[int], hand: HeldHand) -> None:
 def test_busy_time_is_counted_once_for_calls_side_by_side() -> None:
     async def run() -> None:
         inner, clock, told = HeldHand(), Clock(), []
-        hand = PatientHand(inner, 5.0, clock)
+        hand = PatientHand(inner, Patience(5.0), clock, Clock())
         hand.on_enough = lambda: told.append(clock.now_s)
         calls = [asyncio.create_task(hand.run(AskFeatures(), ERRAND, {})) for _ in range(3)]
         await until((3,), inner)
@@ -72,6 +72,25 @@ def test_busy_time_is_counted_once_for_calls_side_by_side() -> None:
         inner.go.set()
         await call
         assert told == [102.0]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("idle_s", "told"), [(2.9, []), (3.1, [6.0])])
+def test_patience_is_kept_while_the_processors_are_busy(idle_s: float, told: list[float]) -> None:
+    async def run() -> None:
+        inner, clock, idle, heard = HeldHand(), Clock(), Clock(), []
+        hand = PatientHand(inner, Patience(5.0, spare=0.5), clock, idle)
+        hand.on_enough = lambda: heard.append(clock.now_s)
+        call = asyncio.create_task(hand.run(AskFeatures(), ERRAND, {}))
+        await until((1,), inner)
+        clock.now_s, idle.now_s = 6.0, idle_s
+        inner.go.set()
+        await call
+        assert heard == told
+        clock.now_s, idle.now_s = 100.0, 2 * 94.0 + idle_s  # nothing ran meanwhile, and all were idle
+        await hand.run(AskFeatures(), ERRAND, {})
+        assert heard == told
 
     asyncio.run(run())
 
