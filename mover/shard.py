@@ -149,7 +149,7 @@ class ShardMove:
                 raise AssertionError(f"{answer} does not tell the sink's limits")
 
     async def _notes(self, sorting: Sorting) -> dict[str, UploadNote | UploadIntent]:
-        """Returns the uploads of earlier attempts by path, and aborts those of files that do not go in parts now."""
+        """Returns what earlier attempts noted, by path, and aborts the uploads of files that do not go in parts now."""
         notes = {note.path: note for note in await asyncio.to_thread(self._ledger.upload_notes, self._order.shard)}
         large = {entry.path for entry in sorting.large}
         for path in notes.keys() - large:

@@ -17,7 +17,8 @@ start --+--> BEGINNING --- begun -----+--> SENDING --- last part ---> COMPLETING
 
 `step` gives the next transfer and what is to be done, in order. An upload is noted in the ledger before it is begun and
 again, by its name, before its first part; the note is dropped when the upload is completed or aborted. So every upload
-that may be open is noted, also one whose begin was answered into the void.
+that may be open is noted, also one whose begin was answered into the void. A begin that failed goes to ABORTING too,
+for what it may have left.
 """
 
 from __future__ import annotations
