@@ -20,7 +20,7 @@ from pyarrow import parquet
 from blockferry.errors import BlockferryError, Whose
 from ledger import tables
 from ledger.folder import Folder
-from ledger.records import PlanEntry, Receipt, UploadIntent, UploadNote, Verdict
+from ledger.records import Note, PlanEntry, Receipt, UploadIntent, UploadNote, Verdict
 from stores.base import Upload
 from stores.checksum import Algorithm
 
@@ -63,13 +63,13 @@ class Ledger:
         """Returns the verdicts `{shard}.{attempt}`."""
         return self._read("verdicts", _checked(name, _SHARD_ATTEMPT), tables.verdicts)
 
-    def note_upload(self, shard: str, note: UploadNote | UploadIntent) -> None:
+    def note_upload(self, shard: str, note: Note) -> None:
         """Notes that an upload is about to be begun, or was, so that a later attempt can go on with it or give it up.
         One note per path: the newest."""
         name = _note_name(_checked(shard, _SHARD), note.path)
         _guarded_write(self.folder, name, lambda: json.dumps(_note_to_json(note)).encode())
 
-    def upload_notes(self, shard: str) -> tuple[UploadNote | UploadIntent, ...]:
+    def upload_notes(self, shard: str) -> tuple[Note, ...]:
         """Returns the uploads that were noted for a shard and not dropped."""
         below = f"uploads/{_checked(shard, _SHARD)}"
         try:
@@ -99,7 +99,7 @@ class Ledger:
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             raise _damaged(self.folder.place(file), error) from error
 
-    def _read_note(self, file: str) -> UploadNote | UploadIntent:
+    def _read_note(self, file: str) -> Note:
         content = _guarded_read(self.folder, file)
         try:
             return _note_from_json(json.loads(content.to_pybytes()))
@@ -184,7 +184,7 @@ def _note_name(shard: str, path: str) -> str:
     return f"uploads/{shard}/{hashlib.sha256(path.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
 
 
-def _note_to_json(note: UploadNote | UploadIntent) -> dict[str, str | int]:
+def _note_to_json(note: Note) -> dict[str, str | int]:
     if isinstance(note, UploadIntent):
         return {"path": note.path, "since_ms": note.since_ms}
     return {
@@ -197,7 +197,7 @@ def _note_to_json(note: UploadNote | UploadIntent) -> dict[str, str | int]:
     }
 
 
-def _note_from_json(note: dict[str, str]) -> UploadNote | UploadIntent:
+def _note_from_json(note: dict[str, str]) -> Note:
     if "since_ms" in note:
         return UploadIntent(note["path"], int(note["since_ms"]))
     upload = Upload(note["path"], note["key"], note["upload_id"], Algorithm(note["algorithm"]))

@@ -148,12 +148,16 @@ class UploadIntent:
     since_ms: int
 
 
+Note = UploadNote | UploadIntent
+"""What the ledger says of a path that goes in parts."""
+
 __all__ = [
     "Action",
     "Attributes",
     "Condition",
     "EntryFailure",
     "Kind",
+    "Note",
     "PlanEntry",
     "Proof",
     "Receipt",

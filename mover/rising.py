@@ -88,10 +88,10 @@ class PatientHand:
 
 
 class Rise:
-    """Starts the actors, once, and hands the pool over to them. For one asyncio loop."""
+    """Starts other hands, once, and gives the pool over to them. For one asyncio loop."""
 
     def __init__(self, pool: Pool, start_hands: Callable[[], Sequence[Hand]]) -> None:
-        """`start_hands` is called by a thread: it blocks, and imports Ray."""
+        """`start_hands` is called by a thread: it blocks, and may import Ray."""
         self._pool = pool
         self._start_hands = start_hands
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +99,7 @@ class Rise:
 
     @property
     def begun(self) -> bool:
-        """Actors were asked for."""
+        """Other hands were asked for."""
         return self._task is not None
 
     def __call__(self) -> None:

@@ -17,7 +17,7 @@ from opentelemetry import trace
 from blockferry.errors import BlockferryError
 from ledger.failures import FailureGroup, group_failures
 from ledger.ledger import Ledger
-from ledger.records import EntryFailure, PlanEntry, Receipt, UploadIntent, UploadNote
+from ledger.records import EntryFailure, Note, PlanEntry, Receipt, UploadIntent, UploadNote
 from mover.batches import Sorting, halves, sort_entries
 from mover.calls import (
     Aborted,
@@ -148,7 +148,7 @@ class ShardMove:
             case _:
                 raise AssertionError(f"{answer} does not tell the sink's limits")
 
-    async def _notes(self, sorting: Sorting) -> dict[str, UploadNote | UploadIntent]:
+    async def _notes(self, sorting: Sorting) -> dict[str, Note]:
         """Returns what earlier attempts noted, by path, and aborts the uploads of files that do not go in parts now."""
         notes = {note.path: note for note in await asyncio.to_thread(self._ledger.upload_notes, self._order.shard)}
         large = {entry.path for entry in sorting.large}
@@ -175,7 +175,7 @@ class ShardMove:
                 raise AssertionError(f"{answer} is no answer to a batch")
 
     async def _move_files(
-        self, files: Iterator[MoveBatch | PlanEntry], policy: PartPolicy, notes: dict[str, UploadNote | UploadIntent]
+        self, files: Iterator[MoveBatch | PlanEntry], policy: PartPolicy, notes: dict[str, Note]
     ) -> None:
         for file in files:
             if isinstance(file, MoveBatch):
@@ -210,7 +210,7 @@ class ShardMove:
         return ShardResult(name, self.counts, group_failures(failed))
 
 
-async def abort_noted(desk: ShardDesk, note: UploadNote | UploadIntent) -> EntryFailure | None:
+async def abort_noted(desk: ShardDesk, note: Note) -> EntryFailure | None:
     """Aborts an upload and drops its note. Returns why that was not possible; then the note stays."""
     match note:
         case UploadNote():

@@ -26,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ledger.records import Action, EntryFailure, PlanEntry, Receipt, UploadIntent, UploadNote
+from ledger.records import Action, EntryFailure, Note, PlanEntry, Receipt, UploadIntent, UploadNote
 from mover.calls import (
     Aborted,
     AbortOrphans,
@@ -77,7 +77,7 @@ class Stage(StrEnum):
 class NoteUpload:
     """Write the note into the ledger."""
 
-    note: UploadNote | UploadIntent
+    note: Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,30 @@ Command = Call | NoteUpload | DropNote
 
 
 @dataclass(frozen=True, slots=True)
+class PartPolicy:
+    """How the files of a shard go in parts.
+
+    Attributes:
+        part_bytes: by which a file is cut; what a note must say to be worth resuming.
+        window: how many of a file's parts are given out at once.
+        single_bytes: files up to this size go in one request.
+        since_ms: nothing was begun before, in milliseconds since 1970 UTC.
+    """
+
+    part_bytes: int
+    window: int
+    single_bytes: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileMove:
     """One file on its way.
 
     Attributes:
         entry: as planned.
         file: as it is read now; another version than planned after RESTATING.
-        part_bytes: by which it is cut; what a note must say to be worth resuming.
-        window: how many of its parts are given out at once.
-        single_bytes: files up to this size go in one request.
-        since_ms: nothing was begun for it before, in milliseconds since 1970 UTC.
+        policy: of the shard; `since_ms` of an earlier attempt where that may have begun it.
         running: calls for parts that have not been answered.
         resumed, redone, restated: what was tried already; each is tried once.
         failure: why it fails, from FAILING on.
@@ -109,10 +123,7 @@ class FileMove:
 
     entry: PlanEntry
     file: Stat
-    part_bytes: int
-    window: int
-    single_bytes: int
-    since_ms: int
+    policy: PartPolicy
     stage: Stage
     upload: Upload | None = None
     waiting: tuple[PartRange, ...] = ()
@@ -126,16 +137,6 @@ class FileMove:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PartPolicy:
-    """What is the same for all files of a shard: see `FileMove`."""
-
-    part_bytes: int
-    window: int
-    single_bytes: int
-    since_ms: int
-
-
 Next = tuple[FileMove, tuple[Command, ...]]
 
 
@@ -143,7 +144,7 @@ def start(
     entry: PlanEntry,
     file: Stat,
     policy: PartPolicy,
-    note: UploadNote | UploadIntent | None = None,
+    note: Note | None = None,
     resumable: bool = True,
 ) -> Next:
     """Returns a new transfer and its first command.
@@ -156,12 +157,12 @@ def start(
             One that was only about to be begun is given up, if it is there at all, before the next one is begun.
         resumable: False at a store whose checksums are no proof: its parts are worth nothing.
     """
-    since_ms = note.since_ms if isinstance(note, UploadIntent) else policy.since_ms
-    move = FileMove(entry, file, policy.part_bytes, policy.window, policy.single_bytes, since_ms, Stage.BEGINNING)
+    move = FileMove(entry, file, policy, Stage.BEGINNING)
     if note is None:
         return _begin(move)
     if isinstance(note, UploadIntent):
-        return move, (BeginUpload(file, since_ms, again=True),)
+        earlier = replace(move, policy=replace(policy, since_ms=note.since_ms))
+        return earlier, (BeginUpload(file, note.since_ms, again=True),)
     move = replace(move, upload=note.upload)
     if resumable and note.source_version == file.version and note.part_bytes == policy.part_bytes:
         return replace(move, stage=Stage.RESUMING, resumed=True), (ResumeUpload(file, note.upload),)
@@ -183,7 +184,9 @@ def step(move: FileMove, answer: Answer) -> Next:
         case Stage.BEGINNING, AlreadyThere():
             return _after(DropNote(move.file.path), _done(move, answer.receipt))
         case Stage.RESUMING, Resumed():
-            return _send(replace(move, sent=answer.kept, waiting=answer.missing, stage=Stage.SENDING), move.window)
+            return _send(
+                replace(move, sent=answer.kept, waiting=answer.missing, stage=Stage.SENDING), move.policy.window
+            )
         case Stage.RESUMING, UploadLost():
             return _after(DropNote(move.file.path), _begin(replace(move, upload=None, resumed=False)))
         case Stage.SENDING, PartMoved():
@@ -213,14 +216,14 @@ def _after(command: Command, following: Next) -> Next:
 
 def _begin(move: FileMove) -> Next:
     fresh = replace(move, stage=Stage.BEGINNING, waiting=(), sent=(), running=0, failure=None)
-    intent = UploadIntent(move.file.path, move.since_ms)
-    return fresh, (NoteUpload(intent), BeginUpload(move.file, move.since_ms))
+    intent = UploadIntent(move.file.path, move.policy.since_ms)
+    return fresh, (NoteUpload(intent), BeginUpload(move.file, move.policy.since_ms))
 
 
 def _begun(move: FileMove, begun: Begun) -> Next:
-    note = UploadNote(begun.upload, move.file.version, move.part_bytes)
+    note = UploadNote(begun.upload, move.file.version, move.policy.part_bytes)
     sending = replace(move, upload=begun.upload, waiting=begun.ranges, stage=Stage.SENDING)
-    return _after(NoteUpload(note), _send(sending, move.window))
+    return _after(NoteUpload(note), _send(sending, move.policy.window))
 
 
 def _send(move: FileMove, count: int) -> Next:
@@ -257,7 +260,7 @@ def _given_up(move: FileMove, failure: EntryFailure) -> Next:
         case Stage.COMPLETING | Stage.RESUMING:
             return _fail(replace(move, failure=failure))
         case Stage.BEGINNING:
-            abort = AbortOrphans(move.file.path, move.since_ms)
+            abort = AbortOrphans(move.file.path, move.policy.since_ms)
             return replace(move, failure=failure, stage=Stage.ABORTING), (abort,)
         case Stage.ABORTING:
             # The note stays: a later attempt, or `AbortUploads`, aborts it.
@@ -273,7 +276,7 @@ def _restated(move: FileMove, now: Stat | None) -> Next:
         # Copied up to the length that was planned; what is written meanwhile belongs to the next run.
         now = replace(now, size_bytes=min(now.size_bytes, move.file.size_bytes))
     move = replace(move, file=now, failure=None)
-    if now.size_bytes > move.single_bytes:
+    if now.size_bytes > move.policy.single_bytes:
         return _begin(move)
     entry = replace(move.entry, source=now)
     return replace(move, stage=Stage.AS_WHOLE), (MoveBatch((entry,), heavy=True),)

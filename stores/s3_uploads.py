@@ -55,8 +55,8 @@ class Uploads:
         while True:
             query = {"uploadId": upload.upload_id, "part-number-marker": str(marker)}
             answer = self._door.wire.send(Ask("GET", upload.key, query))
-            page = self._result(answer, upload.path)
-            found = _texts_of_all(answer, "Part")
+            root = self._root(answer, upload.path)
+            page, found = texts_of(root), _rows(root, "Part")
             parts += (_part(one, int(one["PartNumber"]), int(one["Size"]), upload.algorithm) for one in found)
             if page.get("IsTruncated") != "true":
                 return tuple(parts)
@@ -106,23 +106,20 @@ class Uploads:
         markers: dict[str, str] = {}
         while True:
             answer = self._door.wire.send(Ask("GET", "", {"uploads": "", "prefix": key} | markers))
-            page = self._result(answer, path)
-            for one in _texts_of_all(answer, "Upload"):
+            root = self._root(answer, path)
+            for one in _rows(root, "Upload"):
                 if one.get("Key") == key:
                     begun = datetime.fromisoformat(one["Initiated"])
                     yield Upload(path, key, one["UploadId"], Algorithm.CRC32C), milliseconds_of(begun)  # any algorithm
+            page = texts_of(root)
             if page.get("IsTruncated") != "true":
                 return
-            before, markers = (
-                markers,
-                {
-                    "key-marker": page.get("NextKeyMarker", ""),
-                    "upload-id-marker": page.get("NextUploadIdMarker", ""),
-                },
-            )
-            if markers == before or not any(markers.values()):
+            names = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
+            following = {name: page.get(told, "") for name, told in names.items()}
+            if following == markers or not any(following.values()):
                 text = "The store's list of uploads is truncated but does not say where it goes on."
                 raise self._door.at(path).error("LIST_FAILED", text, retryable=True)
+            markers = following
 
     def _looked_at(self, upload: Upload, claim: Checksum, size_bytes: int) -> Stored:
         """Returns the object after a completion whose answer did not repeat the claim: is it there?
@@ -152,17 +149,21 @@ class Uploads:
         return stored if same and headers.get("content-length") == str(size_bytes) else None
 
     def _result(self, answer: HttpAnswer, path: str) -> dict[str, str]:
-        """Returns the texts of an answer's elements. Raises STORE_UNAVAILABLE (retryable) when it is no XML."""
+        """Returns the texts of an answer's elements. Raises as `_root`."""
+        return texts_of(self._root(answer, path))
+
+    def _root(self, answer: HttpAnswer, path: str) -> ElementTree.Element:
+        """Returns an answer's root element. Raises STORE_UNAVAILABLE (retryable) when it is no XML."""
         try:
-            return texts_of(xml_of(answer.body))
+            return xml_of(answer.body)
         except ElementTree.ParseError as error:
             text = f"The store's answer is no XML ({error}): check the endpoint's address."
             raise self._door.at(path).error("STORE_UNAVAILABLE", text, retryable=True) from error
 
 
-def _texts_of_all(answer: HttpAnswer, name: str) -> list[dict[str, str]]:
-    """Returns the texts of every element of that name, one below the root."""
-    return [texts_of(element) for element in xml_of(answer.body) if element.tag.rpartition("}")[2] == name]
+def _rows(root: ElementTree.Element, name: str) -> list[dict[str, str]]:
+    """Returns the texts of the root's children of that name."""
+    return [texts_of(element) for element in root if element.tag.rpartition("}")[2] == name]
 
 
 def _completion(parts: tuple[Part, ...]) -> bytes:

@@ -116,10 +116,7 @@ def test_an_execution_survives_the_loss_of(
     if victim == "datanode":
         cluster.start_daemon("datanode1")
         cluster.wait_ready()
-    assert Execution.State.Name(ended.state) == "STATE_SUCCESS", ended
-    assert ended.counters.transferred_count == ended.counters.verified_count == ended.counters.estimated_count
-    assert objects(seaweed, bucket_name) == expected(TREE, ROOT)
-    assert uploads(seaweed, bucket_name) == [], "an upload was left behind"
+    assert_whole(ended, seaweed, bucket_name)
 
 
 @pytest.mark.parametrize("victim", ["hand-1", "mover", "forkserver"])
@@ -137,10 +134,7 @@ def test_an_execution_whose_data_goes_through_forked_processes_survives_the_loss
 
         ended = follow(client, name, strike)
         assert house.restart_count > 0
-    assert Execution.State.Name(ended.state) == "STATE_SUCCESS", ended
-    assert ended.counters.transferred_count == ended.counters.verified_count == ended.counters.estimated_count
-    assert objects(seaweed, bucket_name) == expected(TREE, ROOT)
-    assert uploads(seaweed, bucket_name) == [], "an upload was left behind"
+    assert_whole(ended, seaweed, bucket_name)
 
 
 def test_a_copy_that_was_killed_goes_on_when_it_is_started_again(
@@ -212,6 +206,14 @@ def follow(client: Client, name: str, strike: Callable[[], None]) -> Execution:
     assert struck, "the run ended before it could be struck"
     assert is_final(last)
     return last
+
+
+def assert_whole(ended: Execution, server: SeaweedServer, bucket: str) -> None:
+    """All of the tree is there and proved, and nothing else."""
+    assert Execution.State.Name(ended.state) == "STATE_SUCCESS", ended
+    assert ended.counters.transferred_count == ended.counters.verified_count == ended.counters.estimated_count
+    assert objects(server, bucket) == expected(TREE, ROOT)
+    assert uploads(server, bucket) == [], "an upload was left behind"
 
 
 def keys_in(server: SeaweedServer, bucket: str) -> list[str]:

@@ -39,9 +39,8 @@ def socket_folder() -> Iterator[Path]:
 @pytest.fixture
 def process(socket_folder: Path, seaweed: SeaweedServer) -> Iterator[subprocess.Popen[bytes]]:
     """A hand that listens."""
-    keys = {"AWS_ACCESS_KEY_ID": seaweed.access_key, "AWS_SECRET_ACCESS_KEY": seaweed.secret_key}
     command = (sys.executable, "-m", "mover.hand", "--listen", address(socket_folder))
-    with subprocess.Popen(command, env={**os.environ, **keys}, cwd=ROOT) as started:
+    with subprocess.Popen(command, env={**os.environ, **seaweed.environment}, cwd=ROOT) as started:
         try:
             wait_for("the hand", lambda: accepts(address(socket_folder)))
             yield started
