@@ -119,7 +119,7 @@ class Kerberos:
         try:
             return self._log_in(tickets)
         except BlockferryError:
-            tickets.renew_at_s = now + min(_RETRY_S, (tickets.end_s - now) / 4)
+            tickets.renewal_failed(now)
             return tickets
 
     def _log_in(self, before: _Tickets | None = None) -> _Tickets:
@@ -152,13 +152,15 @@ class Kerberos:
             return krb5.name_of()
 
     def _prolonged(self, krb5: Krb5, found: _Tickets, before: _Tickets | None) -> _Tickets:
-        """Returns the tickets of a cache that nobody renews: what we have renewed ourselves, or renewed now."""
-        best = before if before is not None and before.end_s > found.end_s else found
+        """Returns the tickets of a cache that nobody renews: renewed now, or the best that we have where the KDC does
+        not renew. Of two that end together the older: it has tickets for services too, which a KDC that is down
+        could not give again."""
+        best = before if before is not None and before.end_s >= found.end_s else found
         cache = f"MEMORY:blockferry-{uuid.uuid4().hex}"
         try:
             return _Tickets(cache, krb5.renew(best.cache, cache), self.login.krb5_conf)
         except Krb5Error:
-            best.renew_at_s = min(self._clock() + _RETRY_S, best.end_s)
+            best.renewal_failed(self._clock())
             return best
 
     def _explained(self, what: str, keytab: str = "") -> _Explained:
@@ -175,6 +177,10 @@ class _Tickets:
         self.end_s = float(ticket.end_s)
         self.renew_at_s = ticket.start_s + (ticket.end_s - ticket.start_s) * _RENEW_AFTER
         weakref.finalize(self, _destroy, cache, krb5_conf).atexit = False
+
+    def renewal_failed(self, now: float) -> None:
+        """Has the next renewal tried soon, several times before the end but not more often than every second."""
+        self.renew_at_s = now + max(1.0, min(_RETRY_S, (self.end_s - now) / 4))
 
 
 def _destroy(cache: str, krb5_conf: str) -> None:

@@ -1,7 +1,9 @@
 """The calls of MIT's libgssapi_krb5 that a client needs, through ctypes: a security context out of a ticket cache.
 
 Never fetches a ticket: the cache has the one for the service already (`kerberos` sees to it), so that the system's
-krb5.conf, which this library reads, has nothing to decide. Struct layouts: gssapi.h (RFC 2744).
+krb5.conf, which this library reads, has nothing to decide. Only in the last 30 seconds of a ticket does the library
+try by itself to log in again, by the system's krb5.conf and DNS (seen with 1.20: 5 s where a name server is silent);
+`kerberos` has renewed long before. Struct layouts: gssapi.h (RFC 2744).
 """
 
 from __future__ import annotations
