@@ -27,10 +27,10 @@ from stores.http_head import (
     request_head,
 )
 from stores.sockets import is_stale, set_kernel_limits
+from stores.tls import TlsConnection
 
 Body = memoryview | bytes | bytearray
 _JOINED_BYTES = 64 << 10  # up to here head and body go as one piece: a copy costs less than a second call
-_TLS_SLICE_BYTES = 1 << 20
 _RECEIVE_BYTES = 64 << 10
 
 
@@ -139,7 +139,7 @@ class HttpPool:
                 return
         connection.close()
 
-    def _connected(self) -> socket.socket:
+    def _connected(self) -> socket.socket | TlsConnection:
         proxy = self._proxy
         near = (proxy.hostname or "", proxy.port or 80) if proxy else self._address
         try:
@@ -154,17 +154,18 @@ class HttpPool:
             plain.close()
             raise
 
-    def _prepared(self, plain: socket.socket) -> socket.socket:
+    def _prepared(self, plain: socket.socket) -> socket.socket | TlsConnection:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        set_kernel_limits(plain, self._route.wait_s)
         if self._tls is None:
-            set_kernel_limits(plain, self._route.wait_s)
             return plain
-        plain.settimeout(self._route.wait_s)
         if self._proxy is not None:
             self._tunnel(_Connection(plain))
-        # Limits of the kernel are no errors to Python's ssl: it has a limit of its own.
-        return self._tls.wrap_socket(plain, server_hostname=self._address[0])
+        try:
+            return TlsConnection(plain, self._tls, self._address[0])
+        except BlockingIOError as error:
+            raise TimeoutError("the server did not finish the handshake of TLS") from error
 
     def _tunnel(self, connection: _Connection) -> None:
         there = "{}:{}".format(*self._address)
@@ -199,7 +200,7 @@ class _Connection:
         clean: the last answer was read to its end.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket | TlsConnection) -> None:
         self.clean = True
         self._socket = connected
         self._came = bytearray()  # received, and not looked at yet
@@ -209,25 +210,9 @@ class _Connection:
 
     def is_stale(self) -> bool:
         """Returns whether the server has closed it, or has sent what nobody asked for."""
-        if not isinstance(self._socket, ssl.SSLSocket):
-            return is_stale(self._socket)
-        try:
-            self._peek_tls(self._socket)
-        except ssl.SSLWantReadError:
-            return False
-        except OSError:
-            return True
-        return True
-
-    @staticmethod
-    def _peek_tls(connected: ssl.SSLSocket) -> None:
-        """Reads what is there: a session ticket is not for us, and raises SSLWantReadError as nothing does."""
-        limit = connected.gettimeout()
-        connected.settimeout(0)
-        try:
-            connected.recv(1)
-        finally:
-            connected.settimeout(limit)
+        if isinstance(self._socket, TlsConnection):
+            return self._socket.is_stale()
+        return is_stale(self._socket)
 
     def exchange(self, method: str, target: str, headers: Mapping[str, str], body: Body) -> Head:
         """Sends a request and returns the head of its answer."""
@@ -259,11 +244,9 @@ class _Connection:
     def _send(self, head: bytes, body: Body) -> None:
         if len(body) <= _JOINED_BYTES:
             self._socket.sendall(head + bytes(body))
-        elif isinstance(self._socket, ssl.SSLSocket):
+        elif isinstance(self._socket, TlsConnection):
             self._socket.sendall(head)
-            view = memoryview(body)
-            for start in range(0, len(view), _TLS_SLICE_BYTES):  # each within the limit of time
-                self._socket.sendall(view[start : start + _TLS_SLICE_BYTES])
+            self._socket.sendall(body)
         else:
             self._socket.sendall(head, socket.MSG_MORE)
             self._socket.sendall(body)
