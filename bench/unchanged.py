@@ -10,7 +10,6 @@ of the scanner is in the figure: both listings, comparing, reading and writing o
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import tempfile
@@ -27,6 +26,7 @@ from bench.scan import SyntheticEnd
 from ledger.folder import Folder
 from ledger.ledger import Ledger
 from ledger.sightings_files import SightingsWriter, read
+from scanner.__main__ import spare_collections
 from scanner.facts import Scanned, ScanPurpose
 from scanner.scan import ScanOrder, run
 from service.jobs import TransferOptions
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    gc.freeze()  # as the scanner does (`scanner/__main__.py`)
+    spare_collections()  # as the scanner does
     with tempfile.TemporaryDirectory() as name, NullSink.start(Path(name, "s3")) as server:
         os.environ.update({"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key})
         sink = S3Store(S3Location(server.make_bucket("bench"), endpoint=server.endpoint))

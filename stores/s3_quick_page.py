@@ -1,8 +1,9 @@
 """The objects of a page of ListObjectsV2 without an XML parser, where the page is as plain as stores write it: a
 quarter of the cost, and a listing costs little else. PURE. Whatever is not plain is left to `stores.s3_pages`.
 
-Plain is: elements Contents one after the other, which all hold the same elements in the same order, the four that are
-wanted among them, and no attributes, comments, CDATA sections or keys with characters that XML forbids.
+Plain is: elements Contents one after the other, with the same space between all of them, which hold the same elements
+in the same order, the four that are wanted among them, and no attributes, comments, CDATA sections or keys with
+characters that XML forbids.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from xml.etree import ElementTree
 
 _BEGIN, _END = "<Contents>", "</Contents>"
 _WANTED = ("Key", "ETag", "Size", "LastModified")
-_OTHERS = ("<CommonPrefixes", "<IsTruncated", "<NextContinuationToken")  # must not be lost between objects
 _REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9a-fA-F]+);")
 # XML 1.0, production 2; and carriage returns, which it reads as line feeds.
 _UNPLAIN = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -37,23 +37,27 @@ def quick_page(body: bytes) -> QuickPage | None:
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    begin, end = text.find(_BEGIN), text.rfind(_END) + len(_END)
-    if any(text.find(name, begin, end) >= 0 for name in _OTHERS):
-        return None
+    begin, end, count = text.find(_BEGIN), text.rfind(_END) + len(_END), text.count(_BEGIN)
+    first_end = text.find(_END) + len(_END)
+    space = text[first_end : text.find("<", first_end)]
+    if not 0 <= begin < end or space.strip() or text.count(_END + space + _BEGIN, begin, end) != count - 1:
+        return None  # or what stands between objects was lost
+    rest = text[:begin] + text[end:]
     # Another encoding would be told in the head; a comment or CDATA section could hold what looks like an element.
-    if not 0 <= begin < end or "<!" in text or "encoding=" in text[:begin].lower().replace('encoding="utf-8"', ""):
+    if "<!" in rest or "encoding=" in text[:begin].lower().replace('encoding="utf-8"', ""):
         return None
-    shape = _shape(_without_texts(text[begin : text.find(_END) + len(_END)]))
+    shape = _shape(_without_texts(text[begin:first_end]))
     found = shape.findall(text, begin, end) if shape else []
-    if shape is None or len(found) != text.count(_BEGIN):
+    if shape is None or len(found) != count:
         return None
     places = [shape.groupindex[name] - 1 for name in _WANTED]
     keys, etags, sizes, modified = ([row[place] for row in found] for place in places)
-    if _UNPLAIN.search("\n".join(keys)):
+    all_keys = "\n".join(keys)
+    if _UNPLAIN.search(all_keys):
         return None
-    if any("&" in key for key in keys):
+    if "&" in all_keys:
         keys = [text_of(key) for key in keys]
-    return QuickPage(keys, [_bare(etag) for etag in etags], sizes, modified, text[:begin] + text[end:])
+    return QuickPage(keys, _bare(etags), sizes, modified, rest)
 
 
 def text_of(escaped: str) -> str:
@@ -65,11 +69,16 @@ def text_of(escaped: str) -> str:
     return ElementTree.fromstring(f"<text>{escaped}</text>").text or ""  # noqa: S314 - checked: no entities but XML's
 
 
-def _bare(etag: str) -> str:
-    """Returns an ETag without its quotes, however they are written."""
-    if "&" in etag:
-        etag = text_of(etag.replace("&#34;", '"').replace("&quot;", '"'))
-    return etag.strip('"')
+def _bare(etags: list[str]) -> list[str]:
+    """Returns ETags without their quotes, however they are written."""
+    bare = _unquoted("\n".join(etags)).split("\n")  # all at once, where none holds what is between them
+    if len(bare) != len(etags) or any("&" in etag for etag in bare):
+        bare = [text_of(_unquoted(etag)) for etag in etags]
+    return [etag.strip('"') for etag in bare]
+
+
+def _unquoted(escaped: str) -> str:
+    return escaped.replace("&#34;", '"').replace("&quot;", '"')
 
 
 def _without_texts(contents: str) -> str:
