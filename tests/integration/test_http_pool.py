@@ -104,9 +104,29 @@ def says(*answers: bytes) -> Play:
     return play
 
 
-def asked(answer: bytes, method: str = "GET", wire: Wire | None = None) -> tuple[int, bytes]:
+def polite(play: Play) -> Play:
+    """Says good-bye in TLS before the connection is closed."""
+
+    def played(connection: socket.socket) -> None:
+        play(connection)
+        if isinstance(connection, ssl.SSLSocket):
+            connection.settimeout(0)
+            with suppress(OSError):
+                connection.unwrap()  # its word is sent; the other's is not waited for
+
+    return played
+
+
+def rude(play: Play) -> Play:
+    """Closes the connection without a word."""
+    return play
+
+
+def asked(
+    answer: bytes, method: str = "GET", wire: Wire | None = None, way: Callable[[Play], Play] = rude
+) -> tuple[int, bytes]:
     """Returns what a pool makes of an answer."""
-    with (wire or Wire()).open(says(answer)) as (_, pool):
+    with (wire or Wire()).open(way(says(answer))) as (_, pool):
         found = pool.ask(method, "/", {"Host": "h"})
         return found.status, found.body
 
@@ -142,25 +162,15 @@ def test_the_answer_to_head_has_no_body() -> None:
         (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000, NoHttpError),
     ],
 )
-def test_what_ends_early_or_is_no_answer_is_an_error(wire: Wire, answer: bytes, error: type[Exception]) -> None:
+@pytest.mark.parametrize("way", [rude, polite])
+def test_what_ends_early_or_is_no_answer_is_an_error(
+    wire: Wire, answer: bytes, error: type[Exception], way: Callable[[Play], Play]
+) -> None:
     with pytest.raises(error):
-        asked(answer, wire=wire)
+        asked(answer, wire=wire, way=way)
 
 
-def polite(play: Play) -> Play:
-    """Says good-bye in TLS before the connection is closed."""
-
-    def played(connection: socket.socket) -> None:
-        play(connection)
-        if isinstance(connection, ssl.SSLSocket):
-            connection.settimeout(0)
-            with suppress(OSError):
-                connection.unwrap()  # its word is sent; the other's is not waited for
-
-    return played
-
-
-@pytest.mark.parametrize("way", [lambda play: play, polite], ids=["rude", "polite"])
+@pytest.mark.parametrize("way", [rude, polite])
 def test_a_connection_is_kept_and_a_closed_one_replaced(wire: Wire, way: Callable[[Play], Play]) -> None:
     with wire.open(way(says(OK, OK)), says(OK)) as (server, pool):
         for _ in range(2):
