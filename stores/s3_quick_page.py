@@ -40,8 +40,10 @@ def quick_page(body: bytes) -> QuickPage | None:
     begin, end, count = text.find(_BEGIN), text.rfind(_END) + len(_END), text.count(_BEGIN)
     first_end = text.find(_END) + len(_END)
     space = text[first_end : text.find("<", first_end)]
-    if not 0 <= begin < end or space.strip() or text.count(_END + space + _BEGIN, begin, end) != count - 1:
-        return None  # or what stands between objects was lost
+    if not 0 <= begin < end or space.strip() or text.count(_END) != count:
+        return None
+    if text.count(_END + space + _BEGIN, begin, end) != count - 1:
+        return None  # what stands between objects must not be lost
     rest = text[:begin] + text[end:]
     # Another encoding would be told in the head; a comment or CDATA section could hold what looks like an element.
     if "<!" in rest or "encoding=" in text[:begin].lower().replace('encoding="utf-8"', ""):

@@ -76,6 +76,8 @@ ONE, TWO = (PLAIN.format(key=key, etag="e", size=1) for key in ("a", "b"))
         ONE + TWO.replace("<ETag>e</ETag>", ""),
         ONE + TWO.replace("<Size>1</Size>", "").replace("<Key>", "<Size>1</Size><Key>"),
         ONE + "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>" + TWO,
+        ONE + "<IsTruncated>true</IsTruncated></Contents>" + TWO,
+        ONE + "lost" + TWO,
         ONE + TWO.replace("<Key>", '<Key lang="en">'),
         ONE.replace("a</Key>", "\ra</Key>"),
         ONE.replace("<Key>a</Key>", "<Key/>") + TWO,
