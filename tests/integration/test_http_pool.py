@@ -75,9 +75,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def wire(request: pytest.FixtureRequest, certificates: Certificates) -> Wire:
     if request.param == "plain":
         return Wire()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = certificates.server_context()
     context.minimum_version = context.maximum_version = ssl.TLSVersion[request.param]
-    context.load_cert_chain(certificates.certificate, certificates.key)
     return Wire(context, str(certificates.authority))
 
 
@@ -258,8 +257,7 @@ def test_a_stream_gives_slices_and_its_connection_back(wire: Wire) -> None:
 
 
 def test_what_came_with_an_answer_and_is_still_encrypted_makes_a_connection_stale(certificates: Certificates) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.certificate, certificates.key)
+    context = certificates.server_context()
 
     def play(connection: socket.socket) -> None:
         coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -303,8 +301,7 @@ def test_plain_requests_go_through_a_proxy() -> None:
 
 
 def test_tls_goes_through_a_tunnel_and_trusts_only_who_it_was_told(certificates: Certificates) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.certificate, certificates.key)
+    context = certificates.server_context()
     came: list[bytes] = []
 
     def play(connection: socket.socket) -> None:

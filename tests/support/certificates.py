@@ -1,5 +1,6 @@
 """A certificate authority of our own and a server certificate for 127.0.0.1, made by the openssl command."""
 
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ class Certificates:
     authority: Path
     certificate: Path
     key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """Returns what a server of our own shows the certificate by."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 def make_certificates(folder: Path) -> Certificates:
