@@ -1,7 +1,7 @@
 """The client's end of TLS on a connected socket, encrypted and decrypted in memory: many records with one system call.
 
-`ssl.SSLSocket` asks the kernel twice for every record of 16 KiB and lets go of the interpreter as often; so did sending
-cost a quarter more CPU (docs/decisions/2026-11-22-tls-in-memory.md).
+With `ssl.SSLSocket` each record of 16 KiB is a system call of its own, and sending takes a quarter more CPU
+(docs/decisions/2026-11-22-tls-in-memory.md).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class TlsConnection:
         for begin in range(0, len(view), _SENT_BYTES):
             piece = view[begin : begin + _SENT_BYTES]
             while piece:
-                piece = piece[self._step(self._tls.write, piece) :]  # one record
+                piece = piece[self._step(self._tls.write, piece) :]
             self._flush()
 
     def recv(self, most: int) -> bytes:
