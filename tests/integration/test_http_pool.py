@@ -37,7 +37,8 @@ class Server:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             with connection if self.tls is None else self.tls.wrap_socket(connection, server_side=True) as opened:
-                play(opened)
+                with suppress(ConnectionError, ssl.SSLEOFError):  # a client that has heard enough may go
+                    play(opened)
 
     def close(self) -> None:
         self.thread.join(20)
