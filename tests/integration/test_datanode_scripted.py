@@ -219,11 +219,9 @@ def test_a_datanode_that_hangs_is_given_up_after_the_time_limit(sent_bytes: int)
         assert isinstance(request, OpReadBlockProto)
         return Reply(read_answer(SENDER, request)[:sent_bytes], Then.HANG)
 
-    begin = time.monotonic()
     error, server = failure_of(script, timeout_s=0.3)
     assert error.reason == "DATANODE_UNAVAILABLE"
     assert "nothing came or went for 0.3 s" in error.message
-    assert 0.25 < time.monotonic() - begin < 5
     assert server.operation_count == 1
 
 
