@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,10 +123,11 @@ class Child:
 
     def _stands_still(self) -> bool:
         # Field 3 of proc(5)'s stat, behind a name that may hold spaces. Who has just been sent the signal may run on.
-        states = (
-            stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")
-        )
-        return set(states) == {"T"}
+        states = set()
+        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
+                states.add(stat.read_text().rpartition(")")[2].split()[0])
+        return states == {"T"}
 
     def wait_ready(self, fact: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
         """Waits for `fact`; fails at once, with the end of the log, when the program ends instead."""
