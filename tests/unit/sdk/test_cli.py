@@ -25,6 +25,7 @@ RUNNER = CliRunner()
         ["copy", "hdfs://nn/a", "s3://b", "--verify", "SOMETIMES"],
         ["copy", "hdfs://nn/a", "s3://b", "--part-size", "five"],
         ["copy", "hdfs://nn/a", "s3://b", "--no-such-option"],
+        ["copy", "hdfs://nn/a", "s3://b", "--dest-hdfs-user", "ada"],
         ["serve", "nothing"],
         ["frobnicate"],
     ],

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from blockferry.cli.uris import HdfsOptions, StoreOptions, parse_destination, parse_location
+from blockferry.cli.options import Addressing, HdfsOptions, Protection, S3Options
+from blockferry.cli.uris import parse_destination, parse_location
 from blockferry.errors import BlockferryError
 from blockferry.v1.location_pb2 import HdfsLocation, S3Location
 
-NONE = StoreOptions()
+HDFS, S3 = HdfsOptions(), S3Options()
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ NONE = StoreOptions()
     ],
 )
 def test_hdfs(uri: str, namenodes: list[str], root: str) -> None:
-    hdfs = parse_location(uri, NONE).hdfs
+    hdfs = parse_location(uri, HDFS, S3).hdfs
     assert (list(hdfs.namenodes), hdfs.root) == (namenodes, root)
 
 
@@ -40,13 +41,15 @@ def test_hdfs(uri: str, namenodes: list[str], root: str) -> None:
     ],
 )
 def test_site_files_explain_logical_names(uri: str, nameservice: str, namenodes: list[str]) -> None:
-    hdfs = parse_location(uri, StoreOptions(HdfsOptions(conf="/etc/hadoop/conf"))).hdfs
+    hdfs = parse_location(uri, HdfsOptions(hdfs_conf="/etc/hadoop/conf"), S3).hdfs
     assert (hdfs.nameservice, list(hdfs.namenodes), hdfs.conf_dir) == (nameservice, namenodes, "/etc/hadoop/conf")
 
 
 def test_how_to_log_in_to_hdfs() -> None:
-    options = HdfsOptions("", "alice", "ferry@R", "/k", "/krb5.conf", "kms://http@k:1/kms", "privacy", "integrity")
-    assert parse_location("hdfs://nn/a", StoreOptions(options)).hdfs == HdfsLocation(
+    options = HdfsOptions(
+        "", "alice", "ferry@R", "/k", "/krb5.conf", "kms://http@k:1/kms", Protection.PRIVACY, Protection.INTEGRITY
+    )
+    assert parse_location("hdfs://nn/a", options, S3).hdfs == HdfsLocation(
         namenodes=["nn:8020"],
         root="/a",
         user="alice",
@@ -59,26 +62,26 @@ def test_how_to_log_in_to_hdfs() -> None:
     )
 
 
-@pytest.mark.parametrize("options", [HdfsOptions(principal="a@R"), HdfsOptions(keytab="/k")])
+@pytest.mark.parametrize("options", [HdfsOptions(hdfs_principal="a@R"), HdfsOptions(hdfs_keytab="/k")])
 def test_a_principal_and_its_keytab_are_given_together(options: HdfsOptions) -> None:
     with pytest.raises(BlockferryError) as caught:
-        parse_location("hdfs://nn/a", StoreOptions(options))
+        parse_location("hdfs://nn/a", options, S3)
     assert caught.value.reason == "INVALID_CREDENTIALS_REFERENCE"
 
 
 def test_options_of_an_hdfs_destination_are_for_one() -> None:
-    hdfs = HdfsOptions(user="alice")
-    assert parse_destination("hdfs://nn/a", NONE, hdfs).hdfs.user == "alice"
-    assert parse_destination("s3://b", NONE, HdfsOptions()).s3.bucket == "b"
+    hdfs = HdfsOptions(hdfs_user="alice")
+    assert parse_destination("hdfs://nn/a", hdfs, S3).hdfs.user == "alice"
+    assert parse_destination("s3://b", HDFS, S3).s3.bucket == "b"
     with pytest.raises(BlockferryError) as caught:
-        parse_destination("s3://b", NONE, hdfs)
+        parse_destination("s3://b", hdfs, S3)
     assert caught.value.reason == "INVALID_OPTION"
 
 
 def test_paths_become_independent_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    options = HdfsOptions(conf="conf", keytab="/k", user="u").absolute()
-    assert options == HdfsOptions(conf=str(tmp_path / "conf"), keytab="/k", user="u")
+    options = HdfsOptions(hdfs_conf="conf", hdfs_keytab="/k", hdfs_user="u").absolute()
+    assert options == HdfsOptions(hdfs_conf=str(tmp_path / "conf"), hdfs_keytab="/k", hdfs_user="u")
 
 
 @pytest.mark.parametrize(
@@ -86,13 +89,13 @@ def test_paths_become_independent_of_the_current_folder(tmp_path: Path, monkeypa
     [("s3://b", "b", ""), ("s3://b/", "b", ""), ("s3a://b/x/y", "b", "x/y"), ("s3://b/a%20b", "b", "a%20b")],
 )
 def test_s3(uri: str, bucket: str, prefix: str) -> None:
-    s3 = parse_location(uri, NONE).s3
+    s3 = parse_location(uri, HDFS, S3).s3
     assert (s3.bucket, s3.prefix) == (bucket, prefix)
 
 
 def test_options_that_a_uri_cannot_say() -> None:
-    options = StoreOptions(s3_endpoint="http://s", s3_addressing="virtual", s3_profile="p", ca_bundle="/ca.pem")
-    s3 = parse_location("s3://b", options).s3
+    options = S3Options(s3_endpoint="http://s", s3_addressing=Addressing.VIRTUAL, s3_profile="p", ca_bundle="/ca.pem")
+    s3 = parse_location("s3://b", HDFS, options).s3
     assert (s3.endpoint, s3.credentials.profile, s3.ca_bundle) == ("http://s", "p", "/ca.pem")
     assert s3.addressing_style == S3Location.ADDRESSING_STYLE_VIRTUAL
 
@@ -115,12 +118,12 @@ def test_options_that_a_uri_cannot_say() -> None:
 )
 def test_what_is_no_location_is_refused(uri: str) -> None:
     with pytest.raises(BlockferryError) as caught:
-        parse_location(uri, NONE)
+        parse_location(uri, HDFS, S3)
     assert caught.value.reason == "INVALID_URI"
     assert "hdfs://HOST:PORT/path" in caught.value.message
 
 
 def test_credentials_are_named_in_one_way() -> None:
     with pytest.raises(BlockferryError) as caught:
-        parse_location("s3://b", StoreOptions(s3_profile="p", s3_credentials_file="/f"))
+        parse_location("s3://b", HDFS, S3Options(s3_profile="p", s3_credentials_file="/f"))
     assert caught.value.reason == "INVALID_CREDENTIALS_REFERENCE"

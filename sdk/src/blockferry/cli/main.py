@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +15,14 @@ from rich.text import Text
 
 from blockferry.cli import options as o
 from blockferry.cli import resources
-from blockferry.cli.session import FAILED, guarded
-from blockferry.cli.show import ERR, OUT, as_json, print_summary
-from blockferry.cli.uris import HdfsOptions, StoreOptions, parse_destination, parse_location
+from blockferry.cli.groups import Group, grouped
+from blockferry.cli.session import end_with, guarded
+from blockferry.cli.show import ERR, OUT
+from blockferry.cli.uris import parse_destination, parse_location
 from blockferry.errors import BlockferryError, Whose
-from blockferry.v1.execution_pb2 import Execution
 
 if TYPE_CHECKING:
-    from service.house import House
+    from service.house import House, HouseOptions
 
 # What Ray and its actors cost before their first byte (docs/decisions/2026-11-21-ray-when-it-is-worth-it.md).
 PATIENCE_S = 5.0
@@ -51,58 +52,53 @@ def _default_state() -> Path:
 
 
 DEFAULT_STATE = _default_state()
-State = Annotated[
-    Path,
-    typer.Option(help="Folder of the database, the ledgers and the logs.", metavar="DIR", envvar="BLOCKFERRY_STATE"),
-]
-DatabaseUrl = Annotated[
-    str,
-    typer.Option(help="SQLAlchemy URL of SQLite or PostgreSQL. Default: SQLite in the state folder.", metavar="URL"),
-]
-Actors = Annotated[
-    int, typer.Option(help="Ray actors of the mover; half as many of the verifier. Default: one a processor.", min=0)
-]
-TraceFile = Annotated[str, typer.Option(help="Append every span to this file as a JSON line.", metavar="FILE")]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHouse:
+    """How the services are run that a command starts on this machine."""
+
+    state: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the database, the ledgers and the logs.", metavar="DIR", envvar="BLOCKFERRY_STATE"
+        ),
+    ] = DEFAULT_STATE
+    database_url: Annotated[
+        str,
+        typer.Option(
+            help="SQLAlchemy URL of SQLite or PostgreSQL. Default: SQLite in the state folder.", metavar="URL"
+        ),
+    ] = ""
+    actors: Annotated[
+        int,
+        typer.Option(help="Processes that move; half as many prove. Default: one a processor.", min=0),
+    ] = 0
+    trace_file: Annotated[str, typer.Option(help="Append every span to this file as a JSON line.", metavar="FILE")] = ""
+
+    def options(self, listen: str, patience_s: float = 0.0) -> HouseOptions:
+        """Returns what `service.house` wants. Needs the services."""
+        from service.house import HouseOptions
+
+        return HouseOptions(self.state, listen, self.database_url, self.actors, self.trace_file, patience_s)
+
+
+Own = Annotated[OwnHouse, Group("The services on this machine")]
 
 
 @app.command()
+@grouped
 def copy(
+    *,
     source: Annotated[str, typer.Argument(help="hdfs://HOST:PORT/path", metavar="SOURCE")],
     destination: Annotated[str, typer.Argument(help="s3://bucket/prefix", metavar="DESTINATION")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be moved, move nothing.")] = False,
-    verify: o.VerifyOption = o.Verify.ONLY_FILES_TRANSFERRED,
-    transfer: o.TransferOption = o.Transfer.CHANGED,
-    open_files: o.OpenFilesOption = o.OpenFiles.COPY,
-    untrusted_store: o.UntrustedStoreOption = o.UntrustedStore.READ_BACK,
-    part_size: o.PartSizeOption = "",
-    report: o.ReportOption = "",
-    hdfs_conf: o.HdfsConf = "",
-    hdfs_user: o.HdfsUser = "",
-    hdfs_principal: o.HdfsPrincipal = "",
-    hdfs_keytab: o.HdfsKeytab = "",
-    krb5_conf: o.Krb5Conf = "",
-    kms_uri: o.KmsUri = "",
-    hdfs_rpc_protection: o.HdfsRpcProtection = None,
-    hdfs_transfer_protection: o.HdfsTransferProtection = None,
-    dest_hdfs_conf: o.DestHdfsConf = "",
-    dest_hdfs_user: o.DestHdfsUser = "",
-    dest_hdfs_principal: o.DestHdfsPrincipal = "",
-    dest_hdfs_keytab: o.DestHdfsKeytab = "",
-    dest_krb5_conf: o.DestKrb5Conf = "",
-    dest_kms_uri: o.DestKmsUri = "",
-    s3_endpoint: o.S3Endpoint = "",
-    s3_region: o.S3Region = "",
-    s3_addressing: o.S3Addressing = None,
-    s3_profile: o.S3Profile = "",
-    s3_credentials_env: o.S3CredentialsEnv = "",
-    s3_credentials_file: o.S3CredentialsFile = "",
-    s3_storage_class: o.S3StorageClass = "",
-    ca_bundle: o.CaBundle = "",
-    state: State = DEFAULT_STATE,
-    database_url: DatabaseUrl = "",
-    actors: Actors = 0,
-    trace_file: TraceFile = "",
     output: o.OutputOption = o.Output.TEXT,
+    task: o.Task,
+    hdfs: o.Hdfs,
+    dest_hdfs: o.DestHdfs,
+    s3: o.S3,
+    house: Own,
 ) -> None:
     """Copy a folder or a file once: start everything on this machine, move, verify, report, end.
 
@@ -113,70 +109,37 @@ def copy(
     with guarded():
         _need_services()
         from blockferry.cli.copy import run_copy
-        from service.house import HouseOptions
 
-        hdfs = HdfsOptions(
-            hdfs_conf,
-            hdfs_user,
-            hdfs_principal,
-            hdfs_keytab,
-            krb5_conf,
-            kms_uri,
-            hdfs_rpc_protection or "",
-            hdfs_transfer_protection or "",
-        )
-        dest_hdfs = HdfsOptions(
-            dest_hdfs_conf, dest_hdfs_user, dest_hdfs_principal, dest_hdfs_keytab, dest_krb5_conf, dest_kms_uri
-        )
-        stores = StoreOptions(
-            hdfs.absolute(),
-            s3_endpoint,
-            s3_region,
-            s3_addressing or "",
-            s3_profile,
-            s3_credentials_env,
-            s3_credentials_file,
-            s3_storage_class,
-            ca_bundle,
-        )
         ended = run_copy(
-            parse_location(source, stores),
-            parse_destination(destination, stores, dest_hdfs.absolute()),
-            o.task_options(
-                verify, transfer, open_files, untrusted_store, part_size, str(Path(report).absolute()) if report else ""
-            ),
+            parse_location(source, hdfs.absolute(), s3),
+            parse_destination(destination, dest_hdfs.absolute(), s3),
+            task.absolute().message(),
             dry_run=dry_run,
-            house=HouseOptions(state, "127.0.0.1:0", database_url, actors, trace_file, PATIENCE_S),
+            house=house.options("127.0.0.1:0", PATIENCE_S),
             quiet=output is o.Output.JSON,
         )
-    if output is o.Output.JSON:
-        OUT.print(Text(as_json(ended)))
-    else:
-        print_summary(ended)
-    if ended.state != Execution.STATE_SUCCESS:
-        raise typer.Exit(FAILED)
+    end_with(ended, output)
 
 
 @app.command()
+@grouped
 def up(
+    *,
     listen: Annotated[str, typer.Option(help="Address of the public API.", metavar="HOST:PORT")] = "127.0.0.1:7640",
-    state: State = DEFAULT_STATE,
-    database_url: DatabaseUrl = "",
-    actors: Actors = 0,
-    trace_file: TraceFile = "",
+    house: Own,
 ) -> None:
     """Run all services on this machine until SIGTERM or Ctrl-C; then open calls are drained."""
     with guarded():
         _need_services()
         from service import telemetry
-        from service.house import House, HouseOptions
+        from service.house import House
 
-        telemetry.setup("house", trace_file)
-        with House(HouseOptions(state, listen, database_url, actors, trace_file)) as house:
-            OUT.print(Text(f"blockferry is up: {house.address} (logs: {house.logs})"))
-            _until_asked(house)
-            if house.failure is not None:
-                raise house.failure
+        telemetry.setup("house", house.trace_file)
+        with House(house.options(listen)) as running:
+            OUT.print(Text(f"blockferry is up: {running.address} (logs: {running.logs})"))
+            _until_asked(running)
+            if running.failure is not None:
+                raise running.failure
         OUT.print(Text("blockferry is down"))
 
 

@@ -8,11 +8,12 @@ import typer
 from rich.text import Text
 
 from blockferry.cli import options as o
+from blockferry.cli.groups import grouped
 from blockferry.cli.progress import follow
-from blockferry.cli.session import ADDRESS, FAILED, AddressOption, connected
+from blockferry.cli.session import ADDRESS, FAILED, AddressOption, connected, end_with
 from blockferry.cli.show import OUT, as_json, print_checks, print_json_list, print_summary, print_table, state_name
 from blockferry.cli.sizes import show_size
-from blockferry.cli.uris import HdfsOptions, StoreOptions, parse_location
+from blockferry.cli.uris import parse_location
 from blockferry.names import location_name, short_name
 from blockferry.v1.execution_pb2 import Execution
 from blockferry.v1.location_pb2 import LocationCheck
@@ -26,52 +27,20 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Id or resource name."
 
 
 @location.command("create")
+@grouped
 def create_location(
+    *,
     name: Name,
     uri: Annotated[str, typer.Argument(help="hdfs://HOST:PORT/path or s3://bucket/prefix.")],
     description: str = "",
-    hdfs_conf: o.HdfsConf = "",
-    hdfs_user: o.HdfsUser = "",
-    hdfs_principal: o.HdfsPrincipal = "",
-    hdfs_keytab: o.HdfsKeytab = "",
-    krb5_conf: o.Krb5Conf = "",
-    kms_uri: o.KmsUri = "",
-    hdfs_rpc_protection: o.HdfsRpcProtection = None,
-    hdfs_transfer_protection: o.HdfsTransferProtection = None,
-    s3_endpoint: o.S3Endpoint = "",
-    s3_region: o.S3Region = "",
-    s3_addressing: o.S3Addressing = None,
-    s3_profile: o.S3Profile = "",
-    s3_credentials_env: o.S3CredentialsEnv = "",
-    s3_credentials_file: o.S3CredentialsFile = "",
-    s3_storage_class: o.S3StorageClass = "",
-    ca_bundle: o.CaBundle = "",
+    hdfs: o.Hdfs,
+    s3: o.S3,
     address: AddressOption = ADDRESS,
     output: o.OutputOption = o.Output.TEXT,
 ) -> None:
     """Create a location. Credentials are named, never given: the workers find them."""
     with connected(address) as client:
-        stores = StoreOptions(
-            HdfsOptions(
-                hdfs_conf,
-                hdfs_user,
-                hdfs_principal,
-                hdfs_keytab,
-                krb5_conf,
-                kms_uri,
-                hdfs_rpc_protection or "",
-                hdfs_transfer_protection or "",
-            ),
-            s3_endpoint,
-            s3_region,
-            s3_addressing or "",
-            s3_profile,
-            s3_credentials_env,
-            s3_credentials_file,
-            s3_storage_class,
-            ca_bundle,
-        )
-        wanted = parse_location(uri, stores)
+        wanted = parse_location(uri, hdfs, s3)
         wanted.description = description
         made = client.create_location(wanted, name)
         OUT.print(Text(as_json(made) if output is o.Output.JSON else made.name))
@@ -115,17 +84,14 @@ def test_location(
 
 
 @task.command("create")
+@grouped
 def create_task(
+    *,
     name: Name,
     source: Annotated[str, typer.Option(help="Location that is read.")],
     destination: Annotated[str, typer.Option(help="Location that is written.")],
     description: str = "",
-    verify: o.VerifyOption = o.Verify.ONLY_FILES_TRANSFERRED,
-    transfer: o.TransferOption = o.Transfer.CHANGED,
-    open_files: o.OpenFilesOption = o.OpenFiles.COPY,
-    untrusted_store: o.UntrustedStoreOption = o.UntrustedStore.READ_BACK,
-    part_size: o.PartSizeOption = "",
-    report: o.ReportOption = "",
+    options: o.Task,
     address: AddressOption = ADDRESS,
     output: o.OutputOption = o.Output.TEXT,
 ) -> None:
@@ -135,7 +101,7 @@ def create_task(
             source=location_name(source),
             destination=location_name(destination),
             description=description,
-            options=o.task_options(verify, transfer, open_files, untrusted_store, part_size, report),
+            options=options.message(),
         )
         made = client.create_task(wanted, name)
         OUT.print(Text(as_json(made) if output is o.Output.JSON else made.name))
@@ -175,7 +141,10 @@ def run_task(
     with connected(address) as client:
         begun = client.run_task(name, dry_run=dry_run, options=own)
         if watch:
-            _end_with(follow(client.watch_execution(begun.name), quiet=output is o.Output.JSON), output)
+            end_with(
+                follow(client.watch_execution(begun.name), quiet=output is o.Output.JSON),
+                output,
+            )
         else:
             OUT.print(Text(as_json(begun) if output is o.Output.JSON else short_name(begun.name)))
 
@@ -210,7 +179,7 @@ def show_execution(name: Name, address: AddressOption = ADDRESS, output: o.Outpu
 def watch_execution(name: Name, address: AddressOption = ADDRESS, output: o.OutputOption = o.Output.TEXT) -> None:
     """Show the progress of an execution until it ends. Exit code 1 if it ended badly."""
     with connected(address) as client:
-        _end_with(follow(client.watch_execution(name), quiet=output is o.Output.JSON), output)
+        end_with(follow(client.watch_execution(name), quiet=output is o.Output.JSON), output)
 
 
 @execution.command("cancel")
@@ -218,15 +187,6 @@ def cancel_execution(name: Name, address: AddressOption = ADDRESS) -> None:
     """Stop an execution. What was moved stays."""
     with connected(address) as client:
         OUT.print(Text(state_name(client.cancel_execution(name))))
-
-
-def _end_with(ended: Execution, output: o.Output) -> None:
-    if output is o.Output.JSON:
-        OUT.print(Text(as_json(ended)))
-    else:
-        print_summary(ended)
-    if ended.state != Execution.STATE_SUCCESS:
-        raise typer.Exit(FAILED)
 
 
 def _row(item: Execution) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ import typer
 from rich.text import Text
 
 from blockferry.calls import DEFAULT_ADDRESS
-from blockferry.cli.show import ERR
+from blockferry.cli.options import Output
+from blockferry.cli.show import ERR, OUT, as_json, print_summary
 from blockferry.client import Client
 from blockferry.errors import BlockferryError, Whose
+from blockferry.v1.execution_pb2 import Execution
 
 FAILED = 1  # the work failed, or some of it
 WRONG_USE = 2  # the command line is wrong; nothing was begun
@@ -22,7 +24,9 @@ AddressOption = Annotated[
     typer.Option(help="Address of the scheduler.", metavar="HOST:PORT", envvar="BLOCKFERRY_ADDRESS", show_default=True),
 ]
 ADDRESS = DEFAULT_ADDRESS
-WRONG_USE_REASONS = frozenset({"INVALID_URI", "INVALID_SIZE", "INVALID_CREDENTIALS_REFERENCE", "INVALID_ARGUMENT"})
+WRONG_USE_REASONS = frozenset(
+    {"INVALID_URI", "INVALID_SIZE", "INVALID_OPTION", "INVALID_CREDENTIALS_REFERENCE", "INVALID_ARGUMENT"}
+)
 
 
 @contextmanager
@@ -42,3 +46,13 @@ def connected(address: str) -> Iterator[Client]:
     with guarded(), Client(address) as client:
         client.wait_until_ready(5.0)
         yield client
+
+
+def end_with(ended: Execution, output: Output) -> None:
+    """Prints an execution that has ended. Exit code 1 if it ended badly."""
+    if output is Output.JSON:
+        OUT.print(Text(as_json(ended)))
+    else:
+        print_summary(ended)
+    if ended.state != Execution.STATE_SUCCESS:
+        raise typer.Exit(FAILED)
