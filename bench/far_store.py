@@ -77,8 +77,9 @@ def move_all(process: MoverProcess, batches: tuple[MoveBatch, ...], errand: Erra
 def child(contender: str, namenode: str, endpoint: str, passes: int) -> None:
     """Prints the passes of one contender."""
     telemetry.setup("bench", leaf=True)
-    errand = Errand("bench", HdfsLocation((namenode,), "/small"), S3Location(bucket=BUCKET, endpoint=endpoint))
-    source = HdfsSource(errand.source)
+    location = HdfsLocation((namenode,), "/small")
+    errand = Errand("bench", location, S3Location(bucket=BUCKET, endpoint=endpoint))
+    source = HdfsSource(location)
     files = [file for file in source.list_tree() if file.kind is Kind.FILE]
     batches = sort_entries(
         (PlanEntry(file.path, Action.COPY, Why.NEW, file) for file in files), DEFAULT_PART_BYTES
@@ -134,7 +135,8 @@ def main() -> None:
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.child:
-        child(*asked.child, passes=2)
+        contender, namenode, endpoint = asked.child
+        child(contender, namenode, endpoint, passes=2)
     figures = {delay: measure(float(delay), asked.files, asked.rounds) for delay in asked.delays_ms.split(",")}
     print("late by ms | threads                  | files/s | CPU ms | threads", file=sys.stderr)
     for delay, rows in figures.items():

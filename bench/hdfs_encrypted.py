@@ -114,7 +114,8 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(asdict(measure(*arguments.child, arguments.part_mib * MIB))))
+        namenode, root = arguments.child
+        print(json.dumps(asdict(measure(namenode, root, arguments.part_mib * MIB))))
         return
     figures, key_costs = bench(arguments.size_mib * MIB, arguments.runs, arguments.part_mib)
     print(table(figures), key_costs, sep="\n", file=sys.stderr)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from stores.base import Stat
 from stores.hdfs.lookahead import PagesAhead
 from stores.hdfs.namenode import NameNodeClient
 from stores.hdfs.tree import walk
@@ -28,7 +29,7 @@ _REPLICAS = 3
 
 def measure(fetch: Callable[[str, bytes], bytes]) -> dict[str, float]:
     """Lists everything once."""
-    pages = PagesAhead(fetch, lambda folder: folder)
+    pages: PagesAhead[Stat] = PagesAhead(fetch, lambda folder: folder)
     wall_s, cpu_s, entry_count = time.perf_counter(), time.process_time(), 0
     for _ in walk(pages):
         entry_count += 1

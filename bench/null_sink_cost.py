@@ -94,7 +94,7 @@ def send(connection: HTTPConnection, method: str, path: str, message: Message | 
     return said
 
 
-def cpu_s(sink: NullSink, work: Callable[[], None]) -> float:
+def cpu_s(sink: NullSink, work: Callable[[], object]) -> float:
     """Returns the CPU seconds of the sink's process during some work."""
     before = sink.counters()["cpu_s"]
     work()
@@ -140,7 +140,10 @@ def put_cost(sink: NullSink, message: Message, connections: int) -> float:
 def list_cost(sink: NullSink) -> float:
     """Returns CPU microseconds per entry."""
     connection = sink.connection()
-    work = lambda: send(connection, "GET", f"/{_BUCKET}?list-type=2&prefix=small/") and None  # noqa: E731
+
+    def work() -> None:
+        send(connection, "GET", f"/{_BUCKET}?list-type=2&prefix=small/")
+
     used = statistics.median(cpu_s(sink, work) for _ in range(10))
     connection.close()
     return used / 1000 * 1e6

@@ -41,7 +41,7 @@ def by_dataclasses() -> Iterator[None]:
     """Takes away, for a while, what `rebuilt_by_fields` has set."""
     kept = [(kind, kind.__reduce__) for kind in _HOT]
     for kind in _HOT:
-        kind.__reduce__ = object.__reduce__  # type: ignore[method-assign, assignment]
+        kind.__reduce__ = object.__reduce__  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
-from botocore.client import BaseClient
 from botocore.config import Config
 
 from stores.base import Attributes, Kind
@@ -29,12 +29,15 @@ from stores.object_metadata import to_metadata
 from stores.s3 import S3Store
 from tests.support.s3 import SeaweedServer
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 _ATTRIBUTES = Attributes("ada", "staff", 0o644, mtime_ms=1_734_968_895_000, atime_ms=1_734_968_895_000)
 _GIB = 1 << 30
 _MIB = 1 << 20
 
 
-def plain_client(location: S3Location) -> BaseClient:
+def plain_client(location: S3Location) -> S3Client:
     """Returns boto3 at its cheapest: payload unsigned, no checksum of its own, one attempt."""
     config = Config(
         s3={"payload_signing_enabled": False, "addressing_style": "path"},
@@ -53,7 +56,7 @@ def cpu_s(call: Callable[[int], object], count: int) -> float:
     return time.process_time() - begin
 
 
-def put_ways(store: S3Store, client: BaseClient, bucket: str, size: int) -> dict[str, Callable[[int], object]]:
+def put_ways(store: S3Store, client: S3Client, bucket: str, size: int) -> dict[str, Callable[[int], object]]:
     """Returns what puts an object of that size, by way."""
     body = os.urandom(size)
     claim = checksum_of(Algorithm.CRC32C, body)
@@ -61,26 +64,30 @@ def put_ways(store: S3Store, client: BaseClient, bucket: str, size: int) -> dict
     return {
         "store": lambda number: store.put(f"store/{number}", body, claim, _ATTRIBUTES),
         "boto3": lambda number: client.put_object(
-            Bucket=bucket, Key=f"boto3/{number}", Body=bytearray(body), ChecksumCRC32C=claim.base64, Metadata=metadata
+            Bucket=bucket, Key=f"boto3/{number}", Body=body, ChecksumCRC32C=claim.base64, Metadata=metadata
         ),
     }
 
 
-def part_ways(store: S3Store, client: BaseClient, bucket: str, size: int) -> dict[str, Callable[[int], object]]:
+def part_ways(store: S3Store, client: S3Client, bucket: str, size: int) -> dict[str, Callable[[int], object]]:
     """Returns what sends a part of that size, by way."""
     body = os.urandom(size)
     claim = checksum_of(Algorithm.CRC32C, body)
     upload = store.begin("part", Algorithm.CRC32C, _ATTRIBUTES)
-    names = {"Bucket": bucket, "Key": upload.key, "UploadId": upload.upload_id}
     return {
         "store": lambda number: store.put_part(upload, number + 1, memoryview(body), claim),
         "boto3": lambda number: client.upload_part(
-            **names, PartNumber=number + 1, Body=body, ChecksumCRC32C=claim.base64
+            Bucket=bucket,
+            Key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=number + 1,
+            Body=body,
+            ChecksumCRC32C=claim.base64,
         ),
     }
 
 
-def list_ways(store: S3Store, client: BaseClient, bucket: str) -> dict[str, Callable[[int], object]]:
+def list_ways(store: S3Store, client: S3Client, bucket: str) -> dict[str, Callable[[int], object]]:
     """Returns what lists everything in the bucket, by way."""
     paginator = client.get_paginator("list_objects_v2")
     return {

@@ -37,6 +37,10 @@ class SyntheticEnd:
         """Yields them."""
         return iter(self.stats)
 
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        """A scan lists whole trees."""
+        raise NotImplementedError
+
     def stat(self, path: str) -> Stat | None:
         """Is never asked: the listing has attributes."""
         raise BlockferryError("UNEXPECTED", "the attributes are in the listing", path=path)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -23,6 +24,9 @@ from tests.support.hdfs import HdfsCluster
 from tests.support.hdfs_settings import METRICS_PERIOD_S
 from tests.support.s3 import S3Server, SeaweedServer, VersitygwServer
 from tests.support.tree import FileSpec, folder
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 TARGETS: Mapping[str, type[S3Server]] = {
     "seaweed": SeaweedServer,
@@ -91,7 +95,7 @@ class Stage:
         """Deletes a bucket with all that is in it."""
         client = self.server.client()
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
+            keys: list[ObjectIdentifierTypeDef] = [{"Key": item["Key"]} for item in page.get("Contents", ())]
             if keys:
                 client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
         client.delete_bucket(Bucket=bucket)

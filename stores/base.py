@@ -275,7 +275,10 @@ class Sink(Lister, Protocol):
     """A store that can be written. Every write claims a checksum; a sink that finds another one refuses it with reason
     CHECKSUM_REJECTED and keeps nothing."""
 
-    features: SinkFeatures
+    @property
+    def features(self) -> SinkFeatures:
+        """What it can hold."""
+        ...
 
     def put(self, path: str, body: memoryview | bytes, claim: Checksum, attributes: Attributes) -> Stored:
         """Writes a whole object, or a folder (path ends with a slash, empty body)."""

@@ -83,7 +83,7 @@ class Script:
         struck: every fault that was struck, in order, as (fault, path).
     """
 
-    def __init__(self, *faults: Fault, seed: int = 0, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, *faults: Fault, seed: int = 0, sleep: Callable[[float], object] = time.sleep) -> None:
         self._faults = faults
         self._random = random.Random(seed)  # noqa: S311 - a script is no secret
         self._sleep = sleep

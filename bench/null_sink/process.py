@@ -28,7 +28,7 @@ class NullSink(S3Server):
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         certificates = make_certificates(folder / "tls") if tls else None
-        flags = ("--tls", str(folder / "tls")) if certificates else ()
+        flags: tuple[str, ...] = ("--tls", str(folder / "tls")) if certificates else ()
         flags += () if checks_md5 else ("--skip-md5",)
         flags += ("--delay-ms", str(delay_ms)) if delay_ms else ()
         arguments = (sys.executable, "-m", "bench.null_sink", "--port", str(port), *flags)

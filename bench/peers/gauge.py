@@ -74,7 +74,11 @@ class ControlGroup:
 
     def close(self) -> None:
         """Removes the cgroup when the last thread is gone: a process whose first thread has ended is not listed."""
-        wait_for("a run's last thread to end", lambda: self.folder.rmdir() is None, deadline_s=LEFT_S)
+        wait_for("a run's last thread to end", self._is_removed, deadline_s=LEFT_S)
+
+    def _is_removed(self) -> bool:
+        self.folder.rmdir()
+        return True
 
 
 def usage_s(cpu_stat: str) -> float:

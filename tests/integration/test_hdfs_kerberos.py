@@ -139,7 +139,8 @@ def test_a_block_token_that_is_refused_is_asked_for_again(
     kerberos_hdfs: HdfsCluster, kdc: Kdc, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(HdfsSource(location(kerberos_hdfs, kdc.realm, files))) as source:
-        ask, answers = source._namenode.get_block_locations, []
+        ask = source._namenode.get_block_locations
+        answers: list[bytes] = []
 
         def first_of_another_time(path: str, size_bytes: int) -> bytes | None:
             layout = LocatedBlocksProto.FromString(ask(path, size_bytes) or b"")

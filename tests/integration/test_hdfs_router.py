@@ -88,7 +88,7 @@ def test_two_namespaces_are_one_tree_with_blocks_of_two_pools(ha_hdfs: HdfsClust
     _add_mount(ha_hdfs, "/both/second", "ns2", "/pools/1")
     with closing(opened(ha_hdfs, "/both")) as store:
         wait_for("both mounts", lambda: known_keys(store) == ["first/", "first/f", "second/", "second/f"])
-        pools = set()
+        pools: set[str] = set()
         for number, file in enumerate(stat for stat in store.list_tree() if stat.size_bytes):
             pools.update(block.b.poolId for block in LocatedBlocksProto.FromString(file.layout).blocks)
             body = bytearray(size)

@@ -85,7 +85,8 @@ def test_each_service_comes_back(
     for count, name in enumerate(SERVICES, 1):
         before = pids(house)
         os.kill(before[name], signal.SIGKILL)
-        wait_for(f"another {name}", lambda name=name, before=before: house.pid(name) != before[name])
+        old = before[name]
+        wait_for(f"another {name}", lambda name=name, old=old: house.pid(name) != old)  # type: ignore[misc]
         wait_for("all to serve", lambda: all_serve(house))
         after = pids(house)
         assert {other for other in after if after[other] != before[other]} == {name}

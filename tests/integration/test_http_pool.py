@@ -120,6 +120,15 @@ def polite(play: Play) -> Play:
     return played
 
 
+def silent_until(done: threading.Event) -> Play:
+    """Says nothing for 20 s, or until then."""
+
+    def play(_: socket.socket) -> None:
+        done.wait(20)
+
+    return play
+
+
 def rude(play: Play) -> Play:
     """Closes the connection without a word."""
     return play
@@ -219,7 +228,7 @@ def test_an_answer_before_the_body_was_taken_is_seen(wire: Wire) -> None:
 @pytest.mark.parametrize("body", [b"", bytes(64 << 20)])
 def test_a_silent_server_is_a_timeout(wire: Wire, body: bytes) -> None:
     done = threading.Event()
-    with wire.open(lambda _: done.wait(20) and None, wait_s=0.3) as (_, pool):
+    with wire.open(silent_until(done), wait_s=0.3) as (_, pool):
         with pytest.raises(TimeoutError):
             pool.ask("PUT", "/", {"Host": "h", "Content-Length": str(len(body))}, body)
         done.set()
@@ -227,7 +236,7 @@ def test_a_silent_server_is_a_timeout(wire: Wire, body: bytes) -> None:
 
 def test_a_server_that_does_not_shake_hands_is_a_timeout() -> None:
     done = threading.Event()
-    with serving(lambda _: done.wait(20) and None) as server:
+    with serving(silent_until(done)) as server:
         with closing(pool_of(f"https://127.0.0.1:{server.port}", wait_s=0.3)) as pool:
             with pytest.raises(TimeoutError, match="handshake"):
                 pool.ask("GET", "/", {"Host": "h"})

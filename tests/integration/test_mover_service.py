@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 import pytest
@@ -29,7 +30,7 @@ from mover.pool import Pool
 from service.backoff import Backoff
 from service.server import Guard
 from service.v1.job_pb2 import Job
-from service.v1.move_pb2 import AbortUploadsRequest, MoveShardRequest, ShardMoved
+from service.v1.move_pb2 import AbortUploadsRequest, MoveShardRequest, MoveShardResponse, ShardMoved
 from service.v1.move_pb2_grpc import MoveServiceStub
 from stores.base import Attributes, Kind, Stat
 from stores.checksum import Algorithm
@@ -95,6 +96,14 @@ def mover(seaweed: SeaweedServer) -> Iterator[MoverService]:
         stop_ray()
 
 
+class Moving(Protocol):
+    """The open stream of a move."""
+
+    def __iter__(self) -> Iterator[MoveShardResponse]: ...
+
+    def cancel(self) -> bool: ...
+
+
 @dataclass(slots=True)
 class Scene:
     """One tree in HDFS, one bucket, one ledger with a shard that copies the whole tree."""
@@ -144,7 +153,7 @@ class Scene:
         """Returns a client."""
         return MoveServiceStub(grpc.insecure_channel(self.mover.address))
 
-    def begin(self, attempt: int = 1) -> grpc.Call:
+    def begin(self, attempt: int = 1) -> Moving:
         """Opens the stream of a move."""
         request = MoveShardRequest(job=self.job, shard=SHARD, attempt=attempt, claims_trusted=True)
         return self.stub().MoveShard(request, timeout=120)

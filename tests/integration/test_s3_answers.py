@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -86,7 +86,7 @@ def _serving(folder: Path, *replies: _Reply | None) -> Iterator[tuple[S3Store, S
 
 def _error(folder: Path, call: str, *replies: _Reply | None) -> BlockferryError:
     with _serving(folder, *replies) as (store, _):
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             "put": lambda: store.put("file", b"x", _CLAIM, _ATTRIBUTES),
             "list": lambda: list(store.list_tree()),
             "stat": lambda: store.stat("file"),
@@ -155,8 +155,8 @@ def _head(claim: str, size: int = 1) -> _Reply:
     return 200, headers | {"Content-Length": str(size), "Last-Modified": "Sat, 21 Nov 2026 11:49:27 GMT"}, b""
 
 
-_GONE = (404, {}, _ERROR.format("NoSuchUpload").encode())
-_SILENT = (200, {}, b"<CompleteMultipartUploadResult><ETag>e-1</ETag></CompleteMultipartUploadResult>")
+_GONE: _Reply = (404, {}, _ERROR.format("NoSuchUpload").encode())
+_SILENT: _Reply = (200, {}, b"<CompleteMultipartUploadResult><ETag>e-1</ETag></CompleteMultipartUploadResult>")
 
 
 @pytest.mark.parametrize("answer", [_GONE, _SILENT])
@@ -178,7 +178,7 @@ def test_a_completion_that_left_another_object_is_none(tmp_path: Path, answer: _
     [b"", b"<html>", b"<ListBucketResult></ListBucketResult>", _listed("a", truncated=True)[:-30], _listed("")],
 )
 def test_a_listing_that_is_no_whole_page_raises(tmp_path: Path, body: bytes) -> None:
-    reply = (200, {}, body)
+    reply: _Reply = (200, {}, body)
     error = _error(tmp_path, "list", reply, reply)
     assert (error.reason, error.retryable) == ("LIST_FAILED", True)
     assert error.coordinates["bucket"] == "bucket"
@@ -199,7 +199,7 @@ def test_a_truncated_page_without_an_end_raises(tmp_path: Path) -> None:
 
 
 def test_a_key_that_xml_cannot_hold_is_asked_for_url_encoded(tmp_path: Path) -> None:
-    replies = (200, {}, _listed("a\x01b")), (200, {}, _listed("a%01b", "c+d", "e%2Bf"))
+    replies: tuple[_Reply, ...] = (200, {}, _listed("a\x01b")), (200, {}, _listed("a%01b", "c+d", "e%2Bf"))
     with _serving(tmp_path, *replies) as (store, server):
         assert [entry.path for entry in store.list_tree()] == ["a\x01b", "c d", "e+f"]
         assert ["encoding-type=url" in line for line in server.asked] == [False, True]

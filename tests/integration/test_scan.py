@@ -33,6 +33,7 @@ from tests.support.trees import odd_names
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
+UNSPECIFIED = scan_pb2.ScanRequest.PURPOSE_UNSPECIFIED
 TRANSFER, CHECK = scan_pb2.ScanRequest.PURPOSE_TRANSFER, scan_pb2.ScanRequest.PURPOSE_CHECK
 DEADLINE_S = 60.0
 MTIME_MS = 1_700_000_000_123
@@ -48,7 +49,11 @@ class Scanner:
     trace_file: Path
 
     def scan(
-        self, job: job_pb2.Job, purpose: int = TRANSFER, cursor: scan_pb2.ScanCursor | None = None, attempt: int = 1
+        self,
+        job: job_pb2.Job,
+        purpose: scan_pb2.ScanRequest.Purpose = TRANSFER,
+        cursor: scan_pb2.ScanCursor | None = None,
+        attempt: int = 1,
     ) -> list[scan_pb2.ScanResponse]:
         """Returns all messages of a scan. Raises the scanner's BlockferryError."""
         request = scan_pb2.ScanRequest(job=job, purpose=purpose, cursor=cursor, attempt=attempt)
@@ -392,7 +397,7 @@ def test_a_namenode_that_is_down_is_told(scanner: Scanner, place: Place) -> None
 
 
 def test_a_scan_without_a_purpose_is_refused(scanner: Scanner, place: Place) -> None:
-    assert failure_of(lambda: scanner.scan(place.job(), purpose=0)).reason == "INVALID_ARGUMENT"
+    assert failure_of(lambda: scanner.scan(place.job(), purpose=UNSPECIFIED)).reason == "INVALID_ARGUMENT"
 
 
 def test_a_store_that_believes_false_claims_is_found_out(

@@ -192,9 +192,15 @@ def test_a_nameservice_in_a_realm_with_journals_starts_and_we_follow_it(kdc: Kdc
 
 
 def _as_alice(cluster: HdfsCluster, kdc: Kdc) -> HdfsLocation:
-    keys = {"principal": kdc.realm.principal("alice"), "keytab": str(kdc.realm.keytab("alice"))}
-    conf = {"conf_dir": str(cluster.conf_folder), "krb5_conf": str(kdc.realm.krb5_conf)}
-    return HdfsLocation((), "/", nameservice="ns1", **keys, **conf)
+    return HdfsLocation(
+        (),
+        "/",
+        nameservice="ns1",
+        principal=kdc.realm.principal("alice"),
+        keytab=str(kdc.realm.keytab("alice")),
+        conf_dir=str(cluster.conf_folder),
+        krb5_conf=str(kdc.realm.krb5_conf),
+    )
 
 
 def test_a_cluster_is_of_the_version_that_it_should_be(version_hdfs: HdfsCluster, folder_name: str) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from botocore.client import BaseClient
 
 from blockferry import Client
 from blockferry.v1.execution_pb2 import Execution
@@ -22,6 +22,9 @@ from tests.support.hdfs import HdfsCluster
 from tests.support.processes import wait_for
 from tests.support.s3 import S3Server, SeaweedServer
 from tests.support.tree import FileSpec, folder
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FILES = tuple(f"{name}" for name in ("chowned", "deleted", "foreign", "left", "retagged", "rewritten", "same/one"))
 
@@ -55,9 +58,9 @@ class Place:
         *_, ended = self.client.watch_execution(begun.name)
         return ended
 
-    def moved(self, **how: bool) -> int:
+    def moved(self, *, dry_run: bool = False) -> int:
         """Runs the task to a good end; returns how many entries it moved, or would have."""
-        ended = self.run(**how)
+        ended = self.run(dry_run=dry_run)
         assert ended.state == Execution.STATE_SUCCESS, ended
         return ended.counters.estimated_count
 
@@ -67,7 +70,7 @@ class Place:
         return self.wire.taken(self.bucket)
 
     @property
-    def s3(self) -> BaseClient:
+    def s3(self) -> S3Client:
         """A client beside the wire: somebody else."""
         return self.server.client()
 
@@ -111,16 +114,23 @@ def place(
 
 def harm(place: Place) -> None:
     """Does at both ends what must be found."""
-    s3, names = place.s3, {"Bucket": place.bucket}
+    s3, bucket = place.s3, place.bucket
     place.hdfs.shell("-chmod", "600", f"{place.root}/chowned")
-    s3.delete_object(**names, Key=place.key("deleted"))
-    s3.put_object(**names, Key=place.key("foreign"), Body=b"x" * 902)
-    kept = s3.get_object(**names, Key=place.key("rewritten"))
-    s3.put_object(**names, Key=place.key("rewritten"), Body=kept["Body"].read(), Metadata={"file-owner": "mallory"})
+    s3.delete_object(Bucket=bucket, Key=place.key("deleted"))
+    s3.put_object(Bucket=bucket, Key=place.key("foreign"), Body=b"x" * 902)
+    kept = s3.get_object(Bucket=bucket, Key=place.key("rewritten"))
+    s3.put_object(
+        Bucket=bucket, Key=place.key("rewritten"), Body=kept["Body"].read(), Metadata={"file-owner": "mallory"}
+    )
     key = place.key("retagged")
-    metadata = s3.head_object(**names, Key=key)["Metadata"] | {"file-owner": "mallory"}
-    source = {"Bucket": place.bucket, "Key": key}
-    s3.copy_object(**names, Key=key, CopySource=source, Metadata=metadata, MetadataDirective="REPLACE")
+    metadata = s3.head_object(Bucket=bucket, Key=key)["Metadata"] | {"file-owner": "mallory"}
+    s3.copy_object(
+        Bucket=bucket,
+        Key=key,
+        CopySource={"Bucket": bucket, "Key": key},
+        Metadata=metadata,
+        MetadataDirective="REPLACE",
+    )
 
 
 HARMED = {"chowned", "deleted", "foreign", "retagged", "rewritten"}

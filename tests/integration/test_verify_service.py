@@ -161,7 +161,7 @@ def own_moved(
     return move_tree(seaweed, folder_name)
 
 
-def with_service(talk: Callable[[verify_pb2_grpc.VerifyServiceAsyncStub], Awaitable[None]]) -> None:
+def with_service(talk: Callable[[verify_pb2_grpc.VerifyServiceStub], Awaitable[None]]) -> None:
     """Runs a conversation with the service."""
 
     async def run() -> None:
@@ -172,7 +172,7 @@ def with_service(talk: Callable[[verify_pb2_grpc.VerifyServiceAsyncStub], Awaita
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                await asyncio.wait_for(talk(verify_pb2_grpc.VerifyServiceStub(channel)), CALL_S)  # type: ignore[arg-type]
+                await asyncio.wait_for(talk(verify_pb2_grpc.VerifyServiceStub(channel)), CALL_S)
         finally:
             await server.stop(5)
             await servicer.close()
@@ -184,7 +184,7 @@ def verify(request: verify_pb2.VerifyShardRequest) -> verify_pb2.ShardVerified:
     """Returns the last message of a good stream. Raises BlockferryError for a failed call."""
     ends: list[verify_pb2.ShardVerified] = []
 
-    async def talk(stub: verify_pb2_grpc.VerifyServiceAsyncStub) -> None:
+    async def talk(stub: verify_pb2_grpc.VerifyServiceStub) -> None:
         async for response in stub.VerifyShard(request):
             if response.WhichOneof("message") == "shard_verified":
                 ends.append(response.shard_verified)
@@ -390,7 +390,7 @@ def test_cancelled_call_stops_the_work(moved: Moved, tmp_path: Path) -> None:
         job=moved.job, shard=SHARD, attempt=1, receipts=RECEIPTS, claims_trusted=True
     )
 
-    async def talk(stub: verify_pb2_grpc.VerifyServiceAsyncStub) -> None:
+    async def talk(stub: verify_pb2_grpc.VerifyServiceStub) -> None:
         call = stub.VerifyShard(request)
         async for _ in call:
             break
@@ -411,7 +411,7 @@ def test_report_is_written_by_the_service(moved: Moved, tmp_path: Path) -> None:
     )
     uris: list[str] = []
 
-    async def talk(stub: verify_pb2_grpc.VerifyServiceAsyncStub) -> None:
+    async def talk(stub: verify_pb2_grpc.VerifyServiceStub) -> None:
         async for response in stub.WriteReport(request):
             uris.append(response.report_uri)
 
@@ -424,7 +424,7 @@ def test_report_is_written_by_the_service(moved: Moved, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])
 def test_summary_that_is_no_object_is_refused(moved: Moved, text: str) -> None:
-    async def talk(stub: verify_pb2_grpc.VerifyServiceAsyncStub) -> None:
+    async def talk(stub: verify_pb2_grpc.VerifyServiceStub) -> None:
         async for _ in stub.WriteReport(verify_pb2.WriteReportRequest(job=moved.job, summary_json=text)):
             pass
 

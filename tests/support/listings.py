@@ -79,7 +79,10 @@ class ListedEnd:
     def close(self) -> None:
         """Has nothing to close."""
 
-    # A scan writes nothing: these are here because a sink has them.
+    # A scan lists whole trees and writes nothing: these are here because a sink has them.
+    def list_folder(self, folder: str, after: str) -> Iterator[tuple[Stat, ...]]:
+        raise AssertionError(f"a scan must not ask for {folder} alone")
+
     def put(self, path: str, body: memoryview | bytes, claim: Checksum, attributes: Attributes) -> Stored:
         raise AssertionError(f"a scan must not write {path}")
 

@@ -1,19 +1,21 @@
 """Real S3 servers for the tests as child processes on 127.0.0.1: one honest, one strict, one that believes anything."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import boto3
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +23,9 @@ from tests.support.certificates import Certificates, make_certificates
 from tests.support.ports import free_port, free_ports
 from tests.support.processes import Child
 from tests.support.versitygw_build import MISSING, versitygw_program
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _ACCESS_KEY = "BLOCKFERRYTESTKEY001"
 _SECRET_KEY = "blockferry-test-secret-0123456789abcdefgh"
@@ -51,7 +56,7 @@ class Launch:
 
 
 @dataclass(slots=True)
-class S3Server:
+class S3Server(ABC):
     """A running S3 server. ca_file is None over plain http, else what a client must trust."""
 
     launch: Launch
@@ -62,6 +67,11 @@ class S3Server:
     region: str = REGION
     child: Child | None = None
 
+    @classmethod
+    @abstractmethod
+    def start(cls, folder: Path, *, tls: bool = False) -> Self:
+        """Starts a server with its data in `folder`."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -70,7 +80,7 @@ class S3Server:
     ) -> None:
         self.stop()
 
-    def client(self) -> BaseClient:
+    def client(self) -> S3Client:
         """Returns a boto3 client with the right keys: path style, no retries, no claims but the caller's own."""
         settings = Config(
             s3={"addressing_style": "path"},

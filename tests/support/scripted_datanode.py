@@ -12,7 +12,8 @@ from typing import BinaryIO, Self
 
 from google.protobuf.message import Message
 
-from stores.hdfs.transfer.packet import BLOCK_CHECKSUM, READ_BLOCK, delimited
+from stores.hdfs.delimited import delimited
+from stores.hdfs.transfer.packet import BLOCK_CHECKSUM, READ_BLOCK
 from stores.hdfs.wire.datanode_pb2 import (
     BlockOpResponseProto,
     ChecksumProto,

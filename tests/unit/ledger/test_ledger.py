@@ -244,10 +244,10 @@ def test_upload_notes_are_kept_until_dropped(tmp_path: Path) -> None:
     for name in names:
         ledger.note_upload("000001", note(name))
     ledger.note_upload("000002", note("other"))
-    assert {got.upload.path for got in ledger.upload_notes("000001")} == set(names)
+    assert {got.path for got in ledger.upload_notes("000001")} == set(names)
     ledger.drop_upload("000001", "a")
     ledger.drop_upload("000001", "a")
-    assert {got.upload.path for got in ledger.upload_notes("000001")} == set(names[1:])
+    assert {got.path for got in ledger.upload_notes("000001")} == set(names[1:])
 
 
 def test_intent_gives_way_to_the_note_of_its_upload(tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ def test_no_seat_is_lost_or_made_by_a_replacement(busy: int) -> None:
 
 def test_a_start_that_fails_leaves_the_work_here_and_is_tried_again() -> None:
     async def run() -> None:
-        old, starts = HeldHand(), []
+        old = HeldHand()
+        starts: list[int] = []
         old.go.set()
         pool = Pool((old,), IMPATIENT)
 

@@ -298,6 +298,7 @@ def test_part_that_differs_from_what_the_source_keeps_is_sent_again(yard: Yard) 
     yard.add("large", 5 * PART)
     broken_attempt(yard, parts=3)
     (note,) = yard.ledger.upload_notes(SHARD)
+    assert isinstance(note, UploadNote)
     wrong = content(PART, 123)
     yard.sink.put_part(note.upload, 1, memoryview(wrong), checksum_of(Algorithm.CRC32C, wrong))
     assert yard.move(attempt=2).counts.written_bytes == 3 * PART

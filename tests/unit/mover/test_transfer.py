@@ -132,7 +132,7 @@ def test_completed_file_drops_its_note_and_has_a_receipt() -> None:
 
 
 def test_one_unproven_part_makes_the_receipt_unproven() -> None:
-    answers = (
+    answers: tuple[Answer, ...] = (
         *(PartMoved(sent(wanted, proven=wanted.number != 2)) for wanted in RANGES),
         Completed(Stored("e"), WHOLE),
     )
@@ -207,8 +207,8 @@ def test_refused_completion_sends_the_file_once_more() -> None:
     assert commands == (AbortUpload(UPLOAD),)
     move, commands = step(move, Aborted())
     assert commands == (DropNote("a/b"), *BEGIN)
-    again = (Begun(UPLOAD, RANGES), *(PartMoved(sent(wanted)) for wanted in RANGES), failed("CHECKSUM_REJECTED"))
-    move, commands = run(move, *again, Aborted())
+    sent_again = (PartMoved(sent(wanted)) for wanted in RANGES)
+    move, commands = run(move, Begun(UPLOAD, RANGES), *sent_again, failed("CHECKSUM_REJECTED"), Aborted())
     assert move.receipt is not None and move.receipt.failure is not None
     assert move.receipt.failure.reason == "CHECKSUM_FAILURE"
     assert move.receipt.attempts == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import grpc
 import pytest
@@ -23,7 +24,7 @@ class Failed(grpc.RpcError):
     def details(self) -> str:
         return self._values[1]
 
-    def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
+    def trailing_metadata(self) -> tuple[Any, ...]:
         return self._values[2]
 
 

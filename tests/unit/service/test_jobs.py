@@ -41,7 +41,7 @@ def test_unspecified_options_become_the_defaults() -> None:
 
 @pytest.mark.parametrize("verify", list(Verify))
 def test_every_verify_mode_has_its_twin(verify: Verify) -> None:
-    options = task_pb2.Options(verify=task_pb2.Options.Verify.Value(f"VERIFY_{verify}"))
+    options = task_pb2.Options(verify=f"VERIFY_{verify}")
     job = job_pb2.Job(source=hdfs(), destination=s3(), options=options)
     assert job_from_proto(job).options.verify is verify
 
@@ -80,7 +80,7 @@ def test_a_root_ends_without_a_slash(asked: str, kept: str) -> None:
 
 @pytest.mark.parametrize("kind", ["profile", "environment", "file"])
 def test_credentials_stay_references(kind: str) -> None:
-    reference = location_pb2.CredentialsReference(**{kind: "x"})  # type: ignore[arg-type]
+    reference = location_pb2.CredentialsReference(**{kind: "x"})
     location = location_from_proto(s3(credentials=reference))
     assert isinstance(location, S3Location)
     assert location.credentials == CredentialsReference(CredentialsKind(kind.upper()), "x")

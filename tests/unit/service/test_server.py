@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextvars import Context
 from typing import cast
 
@@ -35,13 +35,13 @@ class ScriptedCall:
 Call = grpc.aio.ServicerContext  # of any messages
 
 
-async def three(request: str, call: Call) -> AsyncIterator[str]:
+async def three(request: str, call: Call[str, str]) -> AsyncIterator[str]:
     """Streams three responses, each the span that it runs in."""
     for _ in range(3):
         yield f"{trace.get_current_span().get_span_context().span_id:x}"
 
 
-async def broken(request: str, call: Call) -> AsyncIterator[str]:
+async def broken(request: str, call: Call[str, str]) -> AsyncIterator[str]:
     """Streams one response and fails."""
     yield "one"
     raise BlockferryError("NOT_FOUND", "It is not there.")
@@ -51,7 +51,7 @@ def test_whole_stream_runs_in_one_span(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "get_tracer", TracerProvider().get_tracer)
 
     async def read() -> list[str]:
-        call = cast(Call, ScriptedCall())
+        call = cast("Call[str, str]", ScriptedCall())
         return [response async for response in _guard_stream(three, "/Three", {})("request", call)]
 
     first, *others = asyncio.run(read())
@@ -63,7 +63,9 @@ def test_error_of_a_stream_is_its_status() -> None:
     call = ScriptedCall()
 
     async def read() -> list[str]:
-        return [response async for response in _guard_stream(broken, "/Broken", {})("request", cast(Call, call))]
+        return [
+            response async for response in _guard_stream(broken, "/Broken", {})("request", cast("Call[str, str]", call))
+        ]
 
     with pytest.raises(Aborted, match="not there"):
         asyncio.run(read())
@@ -72,8 +74,9 @@ def test_error_of_a_stream_is_its_status() -> None:
 
 def test_stream_may_be_given_up_from_another_context(caplog: pytest.LogCaptureFixture) -> None:
     async def give_up() -> None:
-        stream = _guard_stream(three, "/Three", {})("request", cast(Call, ScriptedCall()))
+        stream = _guard_stream(three, "/Three", {})("request", cast("Call[str, str]", ScriptedCall()))
         await anext(stream)
+        assert isinstance(stream, AsyncGenerator)
         await asyncio.create_task(stream.aclose(), context=Context())
 
     asyncio.run(give_up())

@@ -1,5 +1,7 @@
 """Stores under a script: what it says happens, nothing else, and the same each time."""
 
+from collections.abc import Callable
+
 import pytest
 
 from blockferry.errors import BlockferryError
@@ -97,7 +99,7 @@ def test_what_is_corrupted_on_its_way_is_refused_by_the_sink(store: MemoryStore,
     sink = FaultySink(store, Script(Fault(method, Harm.CORRUPT)))
     upload = sink.begin("a", Algorithm.CRC32C, _ATTRIBUTES)
     body = bytearray(_BODY)
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "put": lambda: sink.put("a", memoryview(body), _CLAIM, _ATTRIBUTES),
         "put_part": lambda: sink.put_part(upload, 1, memoryview(body), _CLAIM),
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stores.base import Attributes, Kind
 from stores.object_metadata import from_metadata, to_metadata
 
-_NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+_NAMES = st.text(st.characters(codec="utf-8"), max_size=40)
 _TIMES = st.integers(-(10**13), 10**14)
 _ATTRIBUTES = st.builds(Attributes, _NAMES, _NAMES, st.integers(0, 0o7777), _TIMES, _TIMES)
 _WRITTEN = {

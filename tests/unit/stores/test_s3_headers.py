@@ -15,7 +15,7 @@ _HEAD = {
     "etag": '"5d41402abc4b2a76b9719d911017c592"',
     "x-amz-checksum-crc32c": "mnG7TA==",
 }
-_NAMES = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+_NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
 _ATTRIBUTES = st.builds(Attributes, _NAMES, _NAMES, st.integers(0, 0o7777), st.integers(0, 10**14), st.integers(0, 9))
 
 

@@ -26,7 +26,7 @@ def _location(kind: CredentialsKind, value: str = "") -> S3Location:
     return S3Location("bucket", endpoint="http://127.0.0.1:1", credentials=CredentialsReference(kind, value))
 
 
-def _found(location: S3Location) -> tuple[str, str, str | None]:
+def _found(location: S3Location) -> tuple[str | None, str | None, str | None]:
     keys = credentials_of(session_of(location), location).get_frozen_credentials()
     return keys.access_key, keys.secret_key, keys.token
 

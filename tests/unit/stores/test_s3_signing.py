@@ -17,7 +17,7 @@ _ACCESS, _SECRET = "AKIDEXAMPLE", "not+a/secret"
 _WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 _NAMES = st.from_regex(r"x-amz-meta-[a-z0-9-]{1,12}", fullmatch=True)
 _VALUES = st.lists(_WORDS, min_size=1, max_size=3).map("  ".join)
-_KEYS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+_KEYS = st.text(st.characters(codec="utf-8"), max_size=30)
 _QUERIES = st.dictionaries(st.sampled_from(("uploads", "uploadId", "partNumber", "list-type", "prefix")), _KEYS)
 
 
@@ -25,8 +25,8 @@ def of_botocore(request: AWSRequest, region: str) -> tuple[str, dict[str, str]]:
     """Returns botocore's signature, and the headers that it has signed, in small letters."""
     request.context["client_config"] = Config(s3={"payload_signing_enabled": False})
     S3SigV4Auth(Credentials(_ACCESS, _SECRET, "a token").get_frozen_credentials(), "s3", region).add_auth(request)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return headers.pop("authorization"), {"host": urlsplit(request.url).netloc, **headers}
+    headers = {name.lower(): str(value) for name, value in request.headers.items()}
+    return headers.pop("authorization"), {"host": str(urlsplit(request.url).netloc), **headers}
 
 
 @given(

@@ -58,9 +58,10 @@ def test_it_says_what_a_question_for_each_file_says(stores: TwoStores) -> None:
 
 def test_the_attributes_of_a_put_are_known_while_the_listing_shows_its_second(stores: TwoStores) -> None:
     group = moved(stores)
-    assert group[7].receipt is not None
-    later = replace(group[7], receipt=replace(group[7].receipt, written_ms=group[7].receipt.written_ms - 1000))
-    unknown = replace(group[8], receipt=replace(group[8].receipt or later.receipt, written_ms=0))
+    mine, other = group[7].receipt, group[8].receipt
+    assert mine is not None and other is not None
+    later = replace(group[7], receipt=replace(mine, written_ms=mine.written_ms - 1000))
+    unknown = replace(group[8], receipt=replace(other, written_ms=0))
     proofs = swept(stores, (*group[:7], later, unknown, *group[9:]))
     seen = {path: proof.seen for path, proof in proofs.items()}
     assert seen[group[7].entry.path] is None, "somebody may have written it after us"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from blockferry.errors import BlockferryError
+from stores.base import Stat
 from stores.hdfs.lookahead import AHEAD_COUNT, PER_PARENT_COUNT, PagesAhead
 from stores.hdfs.wire.listing_pb2 import ListedAnswerProto
 from tests.unit.stores.hdfs.listed import listed_file
@@ -32,9 +33,14 @@ class Server:
         return answer.SerializeToString()
 
 
+def always(answer: ListedAnswerProto) -> PagesAhead[Stat]:
+    """Returns pages of a server that has one answer for everything."""
+    return PagesAhead(lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}")
+
+
 @contextmanager
-def ahead_of(server: Server) -> Iterator[PagesAhead]:
-    pages = PagesAhead(server.fetch, lambda folder: f"/root/{folder}".rstrip("/"))
+def ahead_of(server: Server) -> Iterator[PagesAhead[Stat]]:
+    pages: PagesAhead[Stat] = PagesAhead(server.fetch, lambda folder: f"/root/{folder}".rstrip("/"))
     try:
         yield pages
     finally:
@@ -92,7 +98,7 @@ def test_an_error_is_raised_where_the_page_is_wanted(reason: str, told: str) -> 
     def fetch(folder: str, start_after: bytes) -> bytes:
         raise BlockferryError(reason, "no")
 
-    pages = PagesAhead(fetch, lambda folder: f"/{folder}")
+    pages: PagesAhead[Stat] = PagesAhead(fetch, lambda folder: f"/{folder}")
     assert pages.announce("x/")
     with pytest.raises(BlockferryError) as error:
         pages.page("x/", b"")
@@ -103,7 +109,9 @@ def test_an_error_is_raised_where_the_page_is_wanted(reason: str, told: str) -> 
 def test_a_page_that_says_more_and_holds_nothing_is_refused() -> None:
     answer = ListedAnswerProto()
     answer.dirList.remainingEntries = 5
-    pages = PagesAhead(lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}")
+    pages: PagesAhead[Stat] = PagesAhead(
+        lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}"
+    )
     with pytest.raises(BlockferryError, match="LIST_FAILED"):
         pages.page("", b"")
     pages.close()
@@ -114,7 +122,9 @@ def test_a_name_that_is_not_utf8_fails_the_folder_by_name() -> None:
     answer.dirList.remainingEntries = 0
     answer.dirList.partialListing.add().CopyFrom(listed_file("x"))
     answer.dirList.partialListing[0].path = b"\xff"
-    pages = PagesAhead(lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}")
+    pages: PagesAhead[Stat] = PagesAhead(
+        lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}"
+    )
     with pytest.raises(BlockferryError, match="not UTF-8") as error:
         pages.page("d/", b"")
     pages.close()

@@ -49,7 +49,8 @@ def connected() -> Iterator[tuple[socket.socket, Peer]]:
 
 
 def pieces_of(size: int, cuts: list[int]) -> tuple[bytearray, list[memoryview]]:
-    buffer, pieces, at = bytearray(size), [], 0
+    buffer, at = bytearray(size), 0
+    pieces: list[memoryview] = []
     while at < size:
         cut = cuts[len(pieces) % len(cuts)]
         pieces.append(memoryview(buffer)[at : at + cut])

@@ -30,7 +30,7 @@ class PagedTree:
     announced: set[str] = field(default_factory=set)
     missing: str = "?"
 
-    def page(self, folder: str, start_after: bytes) -> Page:
+    def page(self, folder: str, start_after: bytes) -> Page[Stat]:
         self.listed.append((folder, start_after))
         self.announced.discard(folder)
         if folder == self.missing:
