@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from blockferry.errors import BlockferryError, Whose
-from stores.hdfs.security.kerberos import Kerberos, KerberosLogin, Session
+from stores.hdfs.security.kerberos import Kerberos, KerberosLogin, Session, _Tickets
 from stores.hdfs.security.login import TOKEN_FILE_VARIABLE
 from stores.hdfs.security.tokens import parse_file
 from stores.hdfs.source import HdfsSource
@@ -297,6 +298,28 @@ def test_a_kdc_that_is_down_when_tickets_are_renewed_is_asked_again_before_they_
     krb5_conf.write_text(up)
     clock.ahead_s = LIFE_S * 0.95
     assert login.session().end_s > first.end_s
+
+
+def test_nobody_waits_for_one_who_renews(kdc: Kdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    login = login_by_cache(kdc, tmp_path, kdc.realm.krb5_conf, clock)
+    first = login.session()
+    wait_for_a_later_ticket(first)
+    log_in, asked, going_on = login._log_in, threading.Event(), threading.Event()
+
+    def slowly(before: _Tickets | None = None) -> _Tickets:
+        asked.set()
+        assert going_on.wait(20)
+        return log_in(before)
+
+    monkeypatch.setattr(login, "_log_in", slowly)
+    clock.ahead_s = LIFE_S * 0.9
+    with ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(login.session)
+        assert asked.wait(20)
+        assert login.session() == first
+        going_on.set()
+        assert renewing.result().end_s > first.end_s
 
 
 # ---- what goes wrong -----------------------------------------------------------------------------------------------

@@ -106,13 +106,25 @@ class Kerberos:
             self._tickets = None
 
     def _valid_tickets(self) -> _Tickets:
-        with self._lock:
-            now = self._clock() + (self._tickets.kdc_ahead_s if self._tickets else 0.0)
-            if self._tickets is None or now >= self._tickets.end_s:
-                self._tickets = self._log_in()
-            elif now >= self._tickets.renew_at_s:
-                self._tickets = self._renewed(self._tickets, now)
-            return self._tickets
+        held = self._tickets
+        if held is None or self._now(held) >= held.end_s:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            return held  # another thread may be fetching the next ones, from a KDC that is slow
+        try:
+            return self._looked_after()
+        finally:
+            self._lock.release()
+
+    def _looked_after(self) -> _Tickets:
+        if self._tickets is None or self._now(self._tickets) >= self._tickets.end_s:
+            self._tickets = self._log_in()
+        elif (now := self._now(self._tickets)) >= self._tickets.renew_at_s:
+            self._tickets = self._renewed(self._tickets, now)
+        return self._tickets
+
+    def _now(self, tickets: _Tickets) -> float:
+        return self._clock() + tickets.kdc_ahead_s
 
     def _renewed(self, tickets: _Tickets, now: float) -> _Tickets:
         """Returns new tickets, or the present ones while they are valid and there are no others to be had."""
