@@ -117,8 +117,8 @@ class Rise:
         try:
             hands = await asyncio.to_thread(self._start_hands)
         except (BlockferryError, RuntimeError, OSError) as error:
-            LOG.warning('action="actors_not_started" error="%s"', str(error).replace("\n", " "))
+            LOG.warning('action="hands_not_started" error="%s"', str(error).replace("\n", " "))
             self._failed = True
             return
         self._pool.replace(hands)
-        LOG.info('action="actors_started" count=%d', len(hands))
+        LOG.info('action="hands_started" count=%d', len(hands))
