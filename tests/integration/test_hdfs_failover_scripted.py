@@ -251,7 +251,7 @@ def test_a_standby_that_becomes_active_is_found_while_the_old_one_hangs() -> Non
         hanging.wait(60)
 
     patience = Patience(limit_s=60, base_s=0.01, ceiling_s=0.05)
-    with cluster(nothing_there, STANDBY, patience=patience, timeout_s=1) as (client, servers):
+    with cluster(nothing_there, STANDBY, patience=patience, timeout_s=3) as (client, servers):
         assert client.get_file_info("/x") is None
         servers[0].respond, servers[1].respond = hang, after(3, STANDBY, nothing_there)
         assert client.get_file_info("/x") is None
