@@ -256,8 +256,9 @@ def test_a_standby_that_becomes_active_is_found_while_the_old_one_hangs() -> Non
         servers[0].respond, servers[1].respond = hang, after(3, STANDBY, nothing_there)
         assert client.get_file_info("/x") is None
         asked = servers[0].call_count
-        assert client.get_file_info("/x") is None
-        assert servers[0].call_count == asked
+        for _ in range(5):
+            assert client.get_file_info("/x") is None
+        assert servers[0].call_count <= asked + 1  # a question on its way may be counted late
         hanging.set()
 
 
