@@ -71,6 +71,11 @@ def first_datanode(cluster: HdfsCluster, store: HdfsSource, file: Stat, block: i
     return next(name for name in cluster.datanodes if cluster.datanode_address(name) == f"{host}:{port}")
 
 
+def generation(store: HdfsSource, file: Stat) -> int:
+    """Returns the generation stamp of the last block."""
+    return store._layouts.blocks(file)[-1].located.b.generationStamp
+
+
 def known_replicas(store: HdfsSource) -> tuple[Address, ...]:
     """Returns where the NameNode says that the first block of f lies."""
     return addresses_of(LocatedBlocksProto.FromString(stat_of(store).layout).blocks[0])
@@ -238,8 +243,10 @@ def test_a_pipeline_that_loses_a_datanode(cluster: HdfsCluster, store: HdfsSourc
     dead = first_datanode(cluster, store, file, block=1)
     cluster.kill(dead)
     try:
+        # The writer mends its pipeline, with another generation; while it does, the other DataNode refuses reads.
+        wait_for("the pipeline to be mended", lambda: generation(store, stat_of(store)) > generation(store, file))
         assert read(store, file, expected[MIB:], MIB).retry_count == 1
-        held.close()  # the writer mends its pipeline for that: another generation
+        held.close()
         assert read(store, file, expected).proven
         assert read(store, stat_of(store), content(8, size)).proven
     finally:
