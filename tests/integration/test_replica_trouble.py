@@ -73,7 +73,7 @@ def first_datanode(cluster: HdfsCluster, store: HdfsSource, file: Stat, block: i
 
 def generation(store: HdfsSource, file: Stat) -> int:
     """Returns the generation stamp of the last block."""
-    return store._layouts.blocks(file)[-1].located.b.generationStamp
+    return store._layouts.blocks(file)[-1].generation
 
 
 def known_replicas(store: HdfsSource) -> tuple[Address, ...]:

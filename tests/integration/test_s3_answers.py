@@ -1,7 +1,6 @@
 """Answers that real test servers do not give on demand, sent over a real socket: what S3Store makes of them."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from stores.checksum import Algorithm
 from stores.hashing import checksum_of
 from stores.location import S3Location
 from stores.s3 import S3Store
+from tests.support.served import served
 from tests.support.stores_under_test import credentials_file
 
 _ATTRIBUTES = Attributes("ada", "staff", 0o644, mtime_ms=0, atime_ms=0)
@@ -71,17 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def _serving(folder: Path, *replies: _Reply | None) -> Iterator[tuple[S3Store, Scripted]]:
-    server = Scripted(*replies)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with served(Scripted(*replies)) as server:
         endpoint = f"http://127.0.0.1:{server.server_address[1]}"
         keys = credentials_file(folder, "KEY", "SECRET")
         yield S3Store(S3Location("bucket", "", endpoint, credentials=keys)), server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _error(folder: Path, call: str, *replies: _Reply | None) -> BlockferryError:

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -19,6 +19,7 @@ from stores.base import Kind, Stat
 from stores.checksum import Algorithm, Checksum
 from stores.location import HdfsLocation, S3Location
 from tests.support.ports import free_port
+from tests.support.served import served
 from verifier.actors import RayProvers
 from verifier.batch import ProofBatch
 from verifier.expect import Question
@@ -89,18 +90,6 @@ class _Later(BaseHTTPRequestHandler):
         """Keeps quiet."""
 
 
-@contextmanager
-def busy_store() -> Iterator[BusyStore]:
-    with BusyStore() as store:
-        thread = threading.Thread(target=store.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield store
-        finally:
-            store.shutdown()
-            thread.join()
-
-
 @asynccontextmanager
 async def provers(count: int) -> AsyncIterator[RayProvers]:
     pool = RayProvers(count)
@@ -165,7 +154,7 @@ async def _unreachable_store_fails_the_batch(pool: RayProvers) -> None:
 
 
 async def _cancelled_batch_frees_its_actor(pool: RayProvers) -> None:
-    with busy_store() as store:
+    with served(BusyStore()) as store:
         batches = [batch(f"bucket-{n}", transferred(200), store.server_port) for n in range(2)]
         running = [asyncio.create_task(pool.prove(one, {})) for one in batches]
         await asyncio.to_thread(store.wait_for, "bucket-0", "bucket-1")

@@ -14,6 +14,7 @@ from blockferry.cli.session import ADDRESS, FAILED, AddressOption, connected, en
 from blockferry.cli.show import OUT, as_json, print_checks, print_json_list, print_summary, print_table, state_name
 from blockferry.cli.sizes import show_size
 from blockferry.cli.uris import parse_location
+from blockferry.client import Client
 from blockferry.names import location_name, short_name
 from blockferry.v1.execution_pb2 import Execution
 from blockferry.v1.location_pb2 import LocationCheck
@@ -141,10 +142,7 @@ def run_task(
     with connected(address) as client:
         begun = client.run_task(name, dry_run=dry_run, options=own)
         if watch:
-            end_with(
-                follow(client.watch_execution(begun.name), quiet=output is o.Output.JSON),
-                output,
-            )
+            _watch(client, begun.name, output)
         else:
             OUT.print(Text(as_json(begun) if output is o.Output.JSON else short_name(begun.name)))
 
@@ -179,7 +177,7 @@ def show_execution(name: Name, address: AddressOption = ADDRESS, output: o.Outpu
 def watch_execution(name: Name, address: AddressOption = ADDRESS, output: o.OutputOption = o.Output.TEXT) -> None:
     """Show the progress of an execution until it ends. Exit code 1 if it ended badly."""
     with connected(address) as client:
-        end_with(follow(client.watch_execution(name), quiet=output is o.Output.JSON), output)
+        _watch(client, name, output)
 
 
 @execution.command("cancel")
@@ -187,6 +185,10 @@ def cancel_execution(name: Name, address: AddressOption = ADDRESS) -> None:
     """Stop an execution. What was moved stays."""
     with connected(address) as client:
         OUT.print(Text(state_name(client.cancel_execution(name))))
+
+
+def _watch(client: Client, name: str, output: o.Output) -> None:
+    end_with(follow(client.watch_execution(name), quiet=output is o.Output.JSON), output)
 
 
 def _row(item: Execution) -> tuple[str, ...]:

@@ -109,9 +109,7 @@ def test_an_error_is_raised_where_the_page_is_wanted(reason: str, told: str) -> 
 def test_a_page_that_says_more_and_holds_nothing_is_refused() -> None:
     answer = ListedAnswerProto()
     answer.dirList.remainingEntries = 5
-    pages: PagesAhead[Stat] = PagesAhead(
-        lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}"
-    )
+    pages = always(answer)
     with pytest.raises(BlockferryError, match="LIST_FAILED"):
         pages.page("", b"")
     pages.close()
@@ -122,9 +120,7 @@ def test_a_name_that_is_not_utf8_fails_the_folder_by_name() -> None:
     answer.dirList.remainingEntries = 0
     answer.dirList.partialListing.add().CopyFrom(listed_file("x"))
     answer.dirList.partialListing[0].path = b"\xff"
-    pages: PagesAhead[Stat] = PagesAhead(
-        lambda folder, start_after: answer.SerializeToString(), lambda folder: f"/{folder}"
-    )
+    pages = always(answer)
     with pytest.raises(BlockferryError, match="not UTF-8") as error:
         pages.page("d/", b"")
     pages.close()
